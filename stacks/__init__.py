@@ -1,0 +1,1 @@
+"""The targets: `settings` is the one schema; one file a target, wiring only."""
