@@ -1,0 +1,5 @@
+module llmops/sandbox/toolchain/kwok
+
+go 1.27.0
+
+require sigs.k8s.io/kwok v0.8.0
