@@ -57,7 +57,7 @@ class Progress:
     def plan(self, names: Iterable[str]) -> None:
         """Announce steps to come, so that "next" can be shown. A step leaves the plan when it begins."""
         with self._lock:
-            self._planned += names
+            self._planned += [name for name in names if name not in self._planned]
 
     def say(self, text: str) -> None:
         """One line that stays."""
