@@ -1,0 +1,88 @@
+"""Where the published versions of the models are kept, and how a pod gets one."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.cluster import Cluster
+
+# Where a serving pod finds its one version; the config.pbtxt of every published version names this path.
+MODEL_PATH = "/model"
+VOLUME = "model-store"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStore:
+    """A store that pods mount read-only: `<model>/<version>/` holds one published, immutable version."""
+
+    claim_name: pulumi.Output[str]
+
+    def volume(self) -> dict[str, Any]:
+        """The pod's volume."""
+        return {
+            "name": VOLUME,
+            "persistent_volume_claim": {"claim_name": self.claim_name, "read_only": True},
+        }
+
+    def mount(self, model: str, version: str) -> dict[str, Any]:
+        """The container's mount of one version at MODEL_PATH."""
+        return {
+            "name": VOLUME,
+            "mount_path": MODEL_PATH,
+            "sub_path": f"{model}/{version}",
+            "read_only": True,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectoryStoreArgs:
+    """A directory on the node, and the namespace whose pods mount it."""
+
+    cluster: Cluster
+    namespace: pulumi.Input[str]
+    path: str
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            raise ValueError(f"storage.path: {self.path!r} is not absolute; give the directory's full path")
+
+
+class DirectoryStore(pulumi.ComponentResource):
+    """The local stack's model store: a directory, as a PersistentVolume, so that pods stay `restricted`."""
+
+    store: ModelStore
+
+    def __init__(
+        self, name: str, args: DirectoryStoreArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("llmops:index:DirectoryStore", name, {}, opts)
+        capacity = {"storage": "1Gi"}  # required by the API; a hostPath volume enforces no size
+        volume = k8s.core.v1.PersistentVolume(
+            f"{name}-volume",
+            metadata={"name": pulumi.Output.concat(args.namespace, "-", name)},
+            spec={
+                "capacity": capacity,
+                "access_modes": ["ReadOnlyMany"],
+                "host_path": {"path": args.path, "type": "Directory"},
+                "storage_class_name": "",
+                "persistent_volume_reclaim_policy": "Retain",
+                "claim_ref": {"namespace": args.namespace, "name": name},
+            },
+            opts=args.cluster.child(self),
+        )
+        claim = k8s.core.v1.PersistentVolumeClaim(
+            f"{name}-claim",
+            metadata={"name": name, "namespace": args.namespace},
+            spec={
+                "access_modes": ["ReadOnlyMany"],
+                "storage_class_name": "",
+                "volume_name": volume.metadata.apply(lambda meta: meta.name),
+                "resources": {"requests": capacity},
+            },
+            opts=args.cluster.child(self),
+        )
+        # The name comes from the claim itself, so whatever mounts it waits until it is bound.
+        self.store = ModelStore(claim_name=claim.metadata.apply(lambda meta: str(meta.name)))
+        self.register_outputs({})
