@@ -5,7 +5,6 @@ package tools
 
 import (
 	_ "github.com/envoyproxy/gateway/cmd/envoy-gateway"
-	_ "github.com/envoyproxy/ratelimit/src/service_cmd"
 	_ "helm.sh/helm/v3/cmd/helm"
 	_ "sigs.k8s.io/gateway-api-inference-extension/cmd/epp"
 )
