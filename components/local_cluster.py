@@ -26,9 +26,7 @@ class LocalCluster(pulumi.ComponentResource):
 
     cluster: Cluster
 
-    def __init__(
-        self, name: str, args: LocalClusterArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: LocalClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:LocalCluster", name, {}, opts)
         provider = k8s.Provider(
             f"{name}-kubernetes",

@@ -54,9 +54,7 @@ class DirectoryStore(pulumi.ComponentResource):
 
     store: ModelStore
 
-    def __init__(
-        self, name: str, args: DirectoryStoreArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: DirectoryStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:DirectoryStore", name, {}, opts)
         capacity = {"storage": "1Gi"}  # required by the API; a hostPath volume enforces no size
         volume = k8s.core.v1.PersistentVolume(

@@ -51,9 +51,7 @@ class TritonServing(pulumi.ComponentResource):
     service: pulumi.Output[str]
     pod_selector: dict[str, str]
 
-    def __init__(
-        self, name: str, args: TritonServingArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: TritonServingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:TritonServing", name, {}, opts)
         child = args.cluster.child(self)
         self.pod_selector = selector("triton", args.model)
@@ -99,9 +97,7 @@ class TritonServing(pulumi.ComponentResource):
             spec={"max_unavailable": 1, "selector": {"match_labels": self.pod_selector}},
             opts=child,
         )
-        k8s.networking.v1.NetworkPolicy(
-            f"{name}-network", metadata=metadata, spec=self._network(args), opts=child
-        )
+        k8s.networking.v1.NetworkPolicy(f"{name}-network", metadata=metadata, spec=self._network(args), opts=child)
         self.service = service.metadata.apply(lambda meta: str(meta.name))
         self.register_outputs({"service": self.service})
 
@@ -131,7 +127,10 @@ class TritonServing(pulumi.ComponentResource):
                     "image": args.engine_image,
                     "args": ["verify", "--version-dir", MODEL_PATH],
                     "security_context": RESTRICTED_CONTAINER,
-                    "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+                    "resources": {
+                        "requests": {"cpu": "50m", "memory": "32Mi"},
+                        "limits": {"memory": "128Mi"},
+                    },
                     "volume_mounts": [model_mount],
                 }
             ],
@@ -182,7 +181,10 @@ class TritonServing(pulumi.ComponentResource):
                     ],
                     "ports": [{"name": "openai", "container_port": FRONTEND_PORT}],
                     "security_context": RESTRICTED_CONTAINER,
-                    "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+                    "resources": {
+                        "requests": {"cpu": "50m", "memory": "64Mi"},
+                        "limits": {"memory": "256Mi"},
+                    },
                     "startup_probe": probe("/health/live", FRONTEND_PORT, period=1, failures=60),
                     "readiness_probe": probe("/health/ready", FRONTEND_PORT, period=2, failures=2),
                     "liveness_probe": probe("/health/live", FRONTEND_PORT, period=10, failures=3, timeout=5),

@@ -9,8 +9,8 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from stacks.versions import Versions
@@ -59,6 +59,7 @@ class ServedModel(Model):
     replicas: int = Field(default=3, ge=1, le=64)
     max_input_tokens: int = Field(default=768, ge=1)  # tokens
     max_output_tokens: int = Field(default=256, ge=1)  # tokens; also the most that one request may reserve
+    drain_seconds: int = Field(default=30, ge=1, le=3600)  # longest answer that a leaving replica still finishes
     resources: Resources = Resources()
 
 

@@ -1,0 +1,138 @@
+"""What happens to every tenant's request at the public door: authentication, admission, limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.cluster import Cluster
+from components.custom import ENVOY_GATEWAY_API, GATEWAY_API, TENANT_HEADER, custom, route_target
+from components.gateway import INNER_PORT, PUBLIC, Gateway
+
+SCRIPT = Path(__file__).with_name("edge.lua")
+# OpenAI's default for completions; the frontend uses the same.
+DEFAULT_MAX_TOKENS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantAccess:
+    """What one tenant may do: models, requests a minute, tokens a minute."""
+
+    name: str
+    models: tuple[str, ...]
+    requests_per_minute: int
+    tokens_per_minute: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontDoorArgs:
+    """`models` is model → most output tokens of one request; `keys_secret` names the tenants' Secret."""
+
+    cluster: Cluster
+    namespace: pulumi.Input[str]
+    system_namespace: pulumi.Input[str]
+    gateway: Gateway
+    keys_secret: pulumi.Input[str]
+    tenants: tuple[TenantAccess, ...]
+    models: dict[str, int]
+    bytes_per_token: float
+    request_timeout_seconds: int
+
+
+class FrontDoor(pulumi.ComponentResource):
+    """The public route and its policies."""
+
+    def __init__(self, name: str, args: FrontDoorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("llmops:index:FrontDoor", name, {}, opts)
+        # The policies come first: a route without them would let everybody in.
+        child = args.cluster.child(self, depends_on=[args.gateway])
+        policies = [
+            self._policy("SecurityPolicy", f"{name}-keys", args, self._authentication(args), name, child),
+            self._policy("EnvoyExtensionPolicy", f"{name}-admission", args, self._admission(args), name, child),
+            self._policy("BackendTrafficPolicy", f"{name}-limits", args, self._limits(args), name, child),
+        ]
+        custom(
+            GATEWAY_API,
+            "HTTPRoute",
+            name,
+            namespace=args.namespace,
+            resource_name=f"{name}-route",
+            spec={
+                "parentRefs": [{"name": args.gateway.gateway_name, "sectionName": PUBLIC}],
+                "rules": [
+                    {
+                        "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
+                        "backendRefs": [
+                            {
+                                "name": args.gateway.inner_service,
+                                "namespace": args.system_namespace,
+                                "port": INNER_PORT,
+                            }
+                        ],
+                        "timeouts": {"request": f"{args.request_timeout_seconds}s"},
+                    }
+                ],
+            },
+            opts=args.cluster.child(self, depends_on=policies),
+        )
+        self.register_outputs({})
+
+    def _policy(
+        self,
+        kind: str,
+        policy: str,
+        args: FrontDoorArgs,
+        spec: dict[str, Any],
+        route: str,
+        opts: pulumi.ResourceOptions,
+    ) -> pulumi.Resource:
+        return custom(
+            ENVOY_GATEWAY_API,
+            kind,
+            policy,
+            namespace=args.namespace,
+            spec={"targetRefs": route_target(route), **spec},
+            opts=opts,
+        )
+
+    def _authentication(self, args: FrontDoorArgs) -> dict[str, Any]:
+        return {
+            "apiKeyAuth": {
+                "credentialRefs": [{"name": args.keys_secret}],
+                "extractFrom": [{"headers": ["Authorization", "x-api-key"]}],
+                "forwardClientIDHeader": TENANT_HEADER,
+                "sanitize": True,  # the key goes no further than the gateway
+            }
+        }
+
+    def _admission(self, args: FrontDoorArgs) -> dict[str, Any]:
+        context = {
+            "tenants": {t.name: dict.fromkeys(t.models, True) for t in args.tenants},
+            "models": args.models,
+            "order": ",".join(sorted(args.models)),
+            "default_max_tokens": DEFAULT_MAX_TOKENS,
+            "bytes_per_token": args.bytes_per_token,
+        }
+        return {"lua": [{"type": "Inline", "inline": SCRIPT.read_text(), "filterContext": context}]}
+
+    def _limits(self, args: FrontDoorArgs) -> dict[str, Any]:
+        rules: list[dict[str, Any]] = []
+        for tenant in args.tenants:
+            who = [{"headers": [{"name": TENANT_HEADER, "type": "Exact", "value": tenant.name}]}]
+            rules.append({"clientSelectors": who, "limit": {"requests": tenant.requests_per_minute, "unit": "Minute"}})
+            # Charged before the answer, with the most that it can cost: a charge that follows the answer lets
+            # concurrent requests overspend, and lets a client that hangs up pay nothing.
+            rules.append(
+                {
+                    "clientSelectors": who,
+                    "limit": {"requests": tenant.tokens_per_minute, "unit": "Minute"},
+                    "cost": {
+                        "request": {
+                            "from": "Metadata",
+                            "metadata": {"namespace": "llmops", "key": "reserved_tokens"},
+                        }
+                    },
+                }
+            )
+        return {"rateLimit": {"type": "Global", "global": {"rules": rules}}}

@@ -1,0 +1,109 @@
+"""The way from the gateway's inner door to one model's replicas."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.cluster import Cluster
+from components.custom import (
+    ENVOY_GATEWAY_API,
+    GATEWAY_API,
+    MODEL_HEADER,
+    PICKED_HEADER,
+    custom,
+    route_target,
+)
+from components.endpoint_picker import GRPC_PORT
+from components.gateway import INNER, Gateway
+from components.serving import FRONTEND_PORT
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRouteArgs:
+    """The model's Service and its endpoint picker."""
+
+    cluster: Cluster
+    namespace: pulumi.Input[str]
+    gateway: Gateway
+    model: str
+    service: pulumi.Input[str]
+    picker_service: pulumi.Input[str]
+    request_timeout_seconds: int
+
+
+class ModelRoute(pulumi.ComponentResource):
+    """One route a model: another model's coming or going never touches it."""
+
+    def __init__(self, name: str, args: ModelRouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("llmops:index:ModelRoute", name, {}, opts)
+        timeout = f"{args.request_timeout_seconds}s"
+        child = args.cluster.child(self, depends_on=[args.gateway])
+        policies = [
+            custom(
+                ENVOY_GATEWAY_API,
+                "EnvoyExtensionPolicy",
+                f"{name}-picker",
+                namespace=args.namespace,
+                spec={
+                    "targetRefs": route_target(name),
+                    "extProc": [
+                        {
+                            "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
+                            "messageTimeout": "2s",
+                            # Without a picker the request goes to the replica with the fewest requests.
+                            "failOpen": True,
+                            "processingMode": {
+                                "request": {"body": "FullDuplexStreamed"},
+                                "response": {"body": "FullDuplexStreamed"},
+                                "allowModeOverride": True,
+                            },
+                        }
+                    ],
+                },
+                opts=child,
+            ),
+            custom(
+                ENVOY_GATEWAY_API,
+                "BackendTrafficPolicy",
+                f"{name}-balancing",
+                namespace=args.namespace,
+                spec={
+                    "targetRefs": route_target(name),
+                    "loadBalancer": {
+                        "type": "LeastRequest",
+                        "endpointOverride": {"extractFrom": [{"header": PICKED_HEADER}]},
+                    },
+                    # Only what never reached a model is tried again: a generation is not idempotent for its payer.
+                    "retry": {
+                        "numRetries": 2,
+                        "retryOn": {"triggers": ["connect-failure", "refused-stream"]},
+                    },
+                    "timeout": {"tcp": {"connectTimeout": "2s"}, "http": {"requestTimeout": timeout}},
+                },
+                opts=child,
+            ),
+        ]
+        custom(
+            GATEWAY_API,
+            "HTTPRoute",
+            name,
+            namespace=args.namespace,
+            resource_name=f"{name}-route",
+            spec={
+                "parentRefs": [{"name": args.gateway.gateway_name, "sectionName": INNER}],
+                "rules": [
+                    {
+                        "matches": [
+                            {
+                                "path": {"type": "PathPrefix", "value": "/v1"},
+                                "headers": [{"name": MODEL_HEADER, "value": args.model}],
+                            }
+                        ],
+                        "backendRefs": [{"name": args.service, "port": FRONTEND_PORT}],
+                        "timeouts": {"request": timeout},
+                    }
+                ],
+            },
+            opts=args.cluster.child(self, depends_on=policies),
+        )
+        self.register_outputs({})
