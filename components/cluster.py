@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core.v1 import TolerationArgsDict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class Cluster:
     # Where node ports are reached, e.g. 10.246.0.2; None where a load balancer has its own address.
     address: pulumi.Output[str] | None = None
     node_selector: dict[str, str] = field(default_factory=dict[str, str])
-    tolerations: tuple[dict[str, str], ...] = ()
+    tolerations: tuple[TolerationArgsDict, ...] = ()
 
     def child(self, parent: pulumi.Resource, **options: object) -> pulumi.ResourceOptions:
         """Options for an object of this cluster that belongs to the component `parent`."""

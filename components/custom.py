@@ -34,6 +34,11 @@ def custom(
     )
 
 
+def listener_target(gateway: str, listener: str) -> list[dict[str, Any]]:
+    """A policy's target: one listener of a Gateway, and so every route that is attached to it."""
+    return [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway, "sectionName": listener}]
+
+
 def route_target(name: pulumi.Input[str]) -> list[dict[str, Any]]:
     """A policy's target: the HTTPRoute `name`."""
     return [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}]

@@ -3,11 +3,13 @@ and the emptiest KV cache."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 import yaml
+from pulumi_kubernetes.core.v1 import PodSpecArgsDict, ProbeArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict
 
 from components.cluster import Cluster
 from components.custom import custom
@@ -68,7 +70,8 @@ class EndpointPicker(pulumi.ComponentResource):
     def __init__(self, name: str, args: EndpointPickerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:EndpointPicker", name, {}, opts)
         child = args.cluster.child(self)
-        metadata = {"name": name, "namespace": args.namespace, "labels": labels("endpoint-picker", name)}
+        tags = labels("endpoint-picker", name)
+        metadata: ObjectMetaArgsDict = {"name": name, "namespace": args.namespace, "labels": tags}
         matching = selector("endpoint-picker", name)
         pool = custom(
             "inference.networking.k8s.io/v1",
@@ -109,7 +112,7 @@ class EndpointPicker(pulumi.ComponentResource):
                 "replicas": 1,
                 "selector": {"match_labels": matching},
                 "template": {
-                    "metadata": {"labels": metadata["labels"]},
+                    "metadata": {"labels": tags},
                     "spec": self._pod(name, args),
                 },
             },
@@ -128,8 +131,8 @@ class EndpointPicker(pulumi.ComponentResource):
         self.service = service.metadata.apply(lambda meta: str(meta.name))
         self.register_outputs({"service": self.service})
 
-    def _pod(self, name: str, args: EndpointPickerArgs) -> dict[str, Any]:
-        health = {"grpc": {"port": HEALTH_PORT, "service": "inference-extension"}}
+    def _pod(self, name: str, args: EndpointPickerArgs) -> PodSpecArgsDict:
+        health: ProbeArgsDict = {"grpc": {"port": HEALTH_PORT, "service": "inference-extension"}}
         return {
             "service_account_name": name,
             "enable_service_links": False,
@@ -174,5 +177,5 @@ class EndpointPicker(pulumi.ComponentResource):
         }
 
 
-def _readable(group: str, resource: str) -> dict[str, list[str]]:
+def _readable(group: str, resource: str) -> PolicyRuleArgsDict:
     return {"api_groups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]}

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from components.cluster import Cluster
-from components.custom import ENVOY_GATEWAY_API, GATEWAY_API, TENANT_HEADER, custom, route_target
+from components.custom import ENVOY_GATEWAY_API, GATEWAY_API, TENANT_HEADER, custom, listener_target
 from components.gateway import INNER_PORT, PUBLIC, Gateway
 
 SCRIPT = Path(__file__).with_name("edge.lua")
@@ -45,12 +45,11 @@ class FrontDoor(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FrontDoorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:FrontDoor", name, {}, opts)
-        # The policies come first: a route without them would let everybody in.
-        child = args.cluster.child(self, depends_on=[args.gateway])
+        # The policies belong to the listener and are accepted before the route opens it: nobody gets in without them.
         policies = [
-            self._policy("SecurityPolicy", f"{name}-keys", args, self._authentication(args), name, child),
-            self._policy("EnvoyExtensionPolicy", f"{name}-admission", args, self._admission(args), name, child),
-            self._policy("BackendTrafficPolicy", f"{name}-limits", args, self._limits(args), name, child),
+            self._policy("SecurityPolicy", f"{name}-keys", args, self._authentication(args)),
+            self._policy("EnvoyExtensionPolicy", f"{name}-admission", args, self._admission(args)),
+            self._policy("BackendTrafficPolicy", f"{name}-limits", args, self._limits(args)),
         ]
         custom(
             GATEWAY_API,
@@ -78,22 +77,14 @@ class FrontDoor(pulumi.ComponentResource):
         )
         self.register_outputs({})
 
-    def _policy(
-        self,
-        kind: str,
-        policy: str,
-        args: FrontDoorArgs,
-        spec: dict[str, Any],
-        route: str,
-        opts: pulumi.ResourceOptions,
-    ) -> pulumi.Resource:
+    def _policy(self, kind: str, name: str, args: FrontDoorArgs, spec: dict[str, Any]) -> pulumi.Resource:
         return custom(
             ENVOY_GATEWAY_API,
             kind,
-            policy,
+            name,
             namespace=args.namespace,
-            spec={"targetRefs": route_target(route), **spec},
-            opts=opts,
+            spec={"targetRefs": listener_target(args.gateway.gateway_name, PUBLIC), **spec},
+            opts=args.cluster.child(self, depends_on=[args.gateway]),
         )
 
     def _authentication(self, args: FrontDoorArgs) -> dict[str, Any]:

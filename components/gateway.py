@@ -20,6 +20,7 @@ from components.custom import (
     PICKED_HEADER,
     TENANT_HEADER,
     custom,
+    listener_target,
 )
 from components.envoy_gateway import CONTROLLER
 from components.labels import labels
@@ -188,14 +189,7 @@ class Gateway(pulumi.ComponentResource):
 
     def _clients(self, args: GatewayArgs) -> dict[str, Any]:
         return {
-            "targetRefs": [
-                {
-                    "group": "gateway.networking.k8s.io",
-                    "kind": "Gateway",
-                    "name": self.gateway_name,
-                    "sectionName": PUBLIC,
-                }
-            ],
+            "targetRefs": listener_target(self.gateway_name, PUBLIC),
             # What the platform itself sets, a client may not: seen, a client's own picked endpoint won every time.
             "headers": {"earlyRequestHeaders": {"remove": [TENANT_HEADER, MODEL_HEADER, PAID_HEADER, PICKED_HEADER]}},
             "connection": {"bufferLimit": str(args.max_body_bytes)},

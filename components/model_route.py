@@ -37,53 +37,7 @@ class ModelRoute(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelRouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:ModelRoute", name, {}, opts)
         timeout = f"{args.request_timeout_seconds}s"
-        child = args.cluster.child(self, depends_on=[args.gateway])
-        policies = [
-            custom(
-                ENVOY_GATEWAY_API,
-                "EnvoyExtensionPolicy",
-                f"{name}-picker",
-                namespace=args.namespace,
-                spec={
-                    "targetRefs": route_target(name),
-                    "extProc": [
-                        {
-                            "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
-                            "messageTimeout": "2s",
-                            # Without a picker the request goes to the replica with the fewest requests.
-                            "failOpen": True,
-                            "processingMode": {
-                                "request": {"body": "FullDuplexStreamed"},
-                                "response": {"body": "FullDuplexStreamed"},
-                                "allowModeOverride": True,
-                            },
-                        }
-                    ],
-                },
-                opts=child,
-            ),
-            custom(
-                ENVOY_GATEWAY_API,
-                "BackendTrafficPolicy",
-                f"{name}-balancing",
-                namespace=args.namespace,
-                spec={
-                    "targetRefs": route_target(name),
-                    "loadBalancer": {
-                        "type": "LeastRequest",
-                        "endpointOverride": {"extractFrom": [{"header": PICKED_HEADER}]},
-                    },
-                    # Only what never reached a model is tried again: a generation is not idempotent for its payer.
-                    "retry": {
-                        "numRetries": 2,
-                        "retryOn": {"triggers": ["connect-failure", "refused-stream"]},
-                    },
-                    "timeout": {"tcp": {"connectTimeout": "2s"}, "http": {"requestTimeout": timeout}},
-                },
-                opts=child,
-            ),
-        ]
-        custom(
+        route = custom(
             GATEWAY_API,
             "HTTPRoute",
             name,
@@ -104,6 +58,50 @@ class ModelRoute(pulumi.ComponentResource):
                     }
                 ],
             },
-            opts=args.cluster.child(self, depends_on=policies),
+            opts=args.cluster.child(self, depends_on=[args.gateway]),
+        )
+        behind = args.cluster.child(self, depends_on=[route])
+        custom(
+            ENVOY_GATEWAY_API,
+            "EnvoyExtensionPolicy",
+            f"{name}-picker",
+            namespace=args.namespace,
+            spec={
+                "targetRefs": route_target(name),
+                "extProc": [
+                    {
+                        "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
+                        "messageTimeout": "2s",
+                        # Without a picker the request goes to the replica with the fewest requests.
+                        "failOpen": True,
+                        "processingMode": {
+                            "request": {"body": "FullDuplexStreamed"},
+                            "response": {"body": "FullDuplexStreamed"},
+                            "allowModeOverride": True,
+                        },
+                    }
+                ],
+            },
+            opts=behind,
+        )
+        custom(
+            ENVOY_GATEWAY_API,
+            "BackendTrafficPolicy",
+            f"{name}-balancing",
+            namespace=args.namespace,
+            spec={
+                "targetRefs": route_target(name),
+                "loadBalancer": {
+                    "type": "LeastRequest",
+                    "endpointOverride": {"extractFrom": [{"header": PICKED_HEADER}]},
+                },
+                # Only what never reached a model is tried again: a generation is not idempotent for its payer.
+                "retry": {
+                    "numRetries": 2,
+                    "retryOn": {"triggers": ["connect-failure", "refused-stream"]},
+                },
+                "timeout": {"tcp": {"connectTimeout": "2s"}, "http": {"requestTimeout": timeout}},
+            },
+            opts=behind,
         )
         self.register_outputs({})

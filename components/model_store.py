@@ -1,10 +1,10 @@
 """Where the published versions of the models are kept, and how a pod gets one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core.v1 import VolumeArgsDict, VolumeMountArgsDict
 
 from components.cluster import Cluster
 
@@ -19,14 +19,14 @@ class ModelStore:
 
     claim_name: pulumi.Output[str]
 
-    def volume(self) -> dict[str, Any]:
+    def volume(self) -> VolumeArgsDict:
         """The pod's volume."""
         return {
             "name": VOLUME,
             "persistent_volume_claim": {"claim_name": self.claim_name, "read_only": True},
         }
 
-    def mount(self, model: str, version: str) -> dict[str, Any]:
+    def mount(self, model: str, version: str) -> VolumeMountArgsDict:
         """The container's mount of one version at MODEL_PATH."""
         return {
             "name": VOLUME,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.cluster import Cluster
 from components.labels import labels, selector
@@ -29,7 +30,8 @@ class Redis(pulumi.ComponentResource):
     def __init__(self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:Redis", name, {}, opts)
         child = args.cluster.child(self)
-        metadata = {"name": name, "namespace": args.namespace, "labels": labels("redis", name)}
+        tags = labels("redis", name)
+        metadata: ObjectMetaArgsDict = {"name": name, "namespace": args.namespace, "labels": tags}
         matching = selector("redis", name)
         deployment = k8s.apps.v1.Deployment(
             f"{name}-server",
@@ -39,7 +41,7 @@ class Redis(pulumi.ComponentResource):
                 "selector": {"match_labels": matching},
                 "strategy": {"type": "Recreate"},
                 "template": {
-                    "metadata": {"labels": metadata["labels"]},
+                    "metadata": {"labels": tags},
                     "spec": {
                         "automount_service_account_token": False,
                         "enable_service_links": False,
@@ -88,7 +90,7 @@ class Redis(pulumi.ComponentResource):
             spec={
                 "pod_selector": {"match_labels": matching},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": [{"from": [{"pod_selector": {}}], "ports": [{"port": PORT}]}],
+                "ingress": [{"from_": [{"pod_selector": {}}], "ports": [{"port": PORT}]}],
                 "egress": [],
             },
             opts=child,

@@ -1,10 +1,12 @@
 """Triton with the OpenAI frontend beside it: the replicas of one model."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict, NetworkPolicySpecArgsDict
 
 from components.cluster import Cluster
 from components.labels import labels, selector
@@ -55,10 +57,11 @@ class TritonServing(pulumi.ComponentResource):
         super().__init__("llmops:index:TritonServing", name, {}, opts)
         child = args.cluster.child(self)
         self.pod_selector = selector("triton", args.model)
-        metadata = {
+        tags = labels("triton", args.model, **{"llmops.dev/model-version": args.version})
+        metadata: ObjectMetaArgsDict = {
             "name": name,
             "namespace": args.namespace,
-            "labels": labels("triton", args.model, **{"llmops.dev/model-version": args.version}),
+            "labels": tags,
         }
         account = k8s.core.v1.ServiceAccount(
             f"{name}-account",
@@ -76,7 +79,7 @@ class TritonServing(pulumi.ComponentResource):
                 "strategy": {"rolling_update": {"max_unavailable": 0, "max_surge": 1}},
                 "progress_deadline_seconds": 900,
                 "template": {
-                    "metadata": {"labels": metadata["labels"]},
+                    "metadata": {"labels": tags},
                     "spec": self._pod(args, account.metadata.apply(lambda meta: str(meta.name))),
                 },
             },
@@ -101,7 +104,7 @@ class TritonServing(pulumi.ComponentResource):
         self.service = service.metadata.apply(lambda meta: str(meta.name))
         self.register_outputs({"service": self.service})
 
-    def _pod(self, args: TritonServingArgs, account: pulumi.Output[str]) -> dict[str, Any]:
+    def _pod(self, args: TritonServingArgs, account: pulumi.Output[str]) -> PodSpecArgsDict:
         model_mount = args.store.mount(args.model, args.version)
         scratch = {"name": "tmp", "mount_path": "/tmp"}
         pre_stop = {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}
@@ -199,15 +202,19 @@ class TritonServing(pulumi.ComponentResource):
             ],
         }
 
-    def _network(self, args: TritonServingArgs) -> dict[str, Any]:
+    def _network(self, args: TritonServingArgs) -> NetworkPolicySpecArgsDict:
         """Requests come from the gateway alone, metrics are read inside the namespace, nothing goes out."""
-        gateway = {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}}
+        gateway: NetworkPolicyPeerArgsDict = {
+            "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}
+        }
+            "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}
+        }
         return {
             "pod_selector": {"match_labels": self.pod_selector},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [
-                {"from": [gateway], "ports": [{"port": FRONTEND_PORT}]},
-                {"from": [{"pod_selector": {}}], "ports": [{"port": METRICS_PORT}, {"port": FRONTEND_PORT}]},
+                {"from_": [gateway], "ports": [{"port": FRONTEND_PORT}]},
+                {"from_": [{"pod_selector": {}}], "ports": [{"port": METRICS_PORT}, {"port": FRONTEND_PORT}]},
             ],
             "egress": [],
         }
