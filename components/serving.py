@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
-from pulumi_kubernetes.core.v1 import PodSpecArgsDict
+from pulumi_kubernetes.core.v1 import LifecycleArgsDict, PodSpecArgsDict, VolumeMountArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict, NetworkPolicySpecArgsDict
 
@@ -106,8 +106,8 @@ class TritonServing(pulumi.ComponentResource):
 
     def _pod(self, args: TritonServingArgs, account: pulumi.Output[str]) -> PodSpecArgsDict:
         model_mount = args.store.mount(args.model, args.version)
-        scratch = {"name": "tmp", "mount_path": "/tmp"}
-        pre_stop = {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}
+        scratch: VolumeMountArgsDict = {"name": "tmp", "mount_path": "/tmp"}
+        pre_stop: LifecycleArgsDict = {"pre_stop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}
         return {
             "service_account_name": account,
             "automount_service_account_token": False,
@@ -205,8 +205,6 @@ class TritonServing(pulumi.ComponentResource):
     def _network(self, args: TritonServingArgs) -> NetworkPolicySpecArgsDict:
         """Requests come from the gateway alone, metrics are read inside the namespace, nothing goes out."""
         gateway: NetworkPolicyPeerArgsDict = {
-            "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}
-        }
             "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}
         }
         return {

@@ -76,22 +76,23 @@ class Progress:
             raise
         self._end(step, "done in")
 
-    def parallel(self, work: Mapping[str, Callable[[], T]], workers: int | None = None) -> dict[str, T]:
-        """Run functions at the same time, each as a step; the results by name.
+    def parallel(self, work: Mapping[str, Callable[[Step], T]], workers: int | None = None) -> dict[str, T]:
+        """Run functions at the same time, each as a step that it is given; the results by name.
 
         The first exception is raised after the functions that already began have ended; others do not begin.
         """
 
-        def one(name: str, function: Callable[[], T]) -> T:
-            with self.step(name):
-                return function()
+        def one(name: str, function: Callable[[Step], T]) -> T:
+            with self.step(name) as step:
+                return function(step)
 
         self.plan(work)
         with ThreadPoolExecutor(max_workers=workers or max(1, len(work))) as pool:
             futures = {name: pool.submit(one, name, function) for name, function in work.items()}
-            wait(futures.values(), return_when=FIRST_EXCEPTION)
-            for future in futures.values():
-                future.cancel()
+            try:
+                wait(futures.values(), return_when=FIRST_EXCEPTION)
+            finally:  # also after Ctrl-C: nothing new begins
+                pool.shutdown(wait=False, cancel_futures=True)
         for future in futures.values():
             if not future.cancelled() and (error := future.exception()):
                 raise error
