@@ -188,7 +188,8 @@ def _sentence(error: dict[str, Any]) -> str:
     """One sentence for one of pydantic's errors."""
     key = ""
     for part in error["loc"]:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+        word = part if isinstance(part, str) and part.isidentifier() else repr(part)
+        key += f"[{part}]" if isinstance(part, int) else f".{word}" if key else str(word)
     value, context = error["input"], error.get("ctx", {})
     match error["type"]:
         case "missing":

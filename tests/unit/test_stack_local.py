@@ -1,0 +1,156 @@
+"""The local stack, built against Pulumi's mocks: what it is made of, and what every pod of it keeps to."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import mocks
+
+from stacks import local
+from stacks.settings import Settings, parse
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = Path(__file__).parent / "inventories" / "local.txt"
+
+
+class Recorder(mocks.Mocks):
+    """Keeps every registration; fills in the few outputs that the program builds on."""
+
+    def __init__(self) -> None:
+        self.resources: list[mocks.MockResourceArgs] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.resources.append(args)
+        outputs = dict(args.inputs)
+        if args.typ == "random:index/randomPassword:RandomPassword":
+            outputs["result"] = "x" * int(args.inputs["length"])
+        if args.typ == "kubernetes:helm.sh/v3:Release":
+            outputs["status"] = {"status": "deployed"}
+        return f"{args.name}-id", outputs
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the program called {args.token}")
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The inputs of every Kubernetes object of a kind, by name."""
+        return {
+            r.name: r.inputs for r in self.resources if r.typ.startswith("kubernetes:") and r.typ.endswith(f":{kind}")
+        }
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorder]:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
+    monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
+    monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
+    recorder = Recorder()
+    mocks.set_mocks(recorder, project="llmops", stack="local")
+    yield recorder
+
+
+def build(**changes: Any) -> None:
+    config = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
+    values: Settings = parse({**{key.removeprefix("llmops:"): value for key, value in config.items()}, **changes})
+
+    # Registrations land asynchronously: the decorator waits for all of them, so an absence can be asserted.
+    @pulumi.runtime.test
+    def program() -> None:
+        local.build(values)
+
+    program()
+
+
+def test_the_inventory_is_the_checked_in_one(recorder: Recorder) -> None:
+    """A review sees here what a change adds or removes. `INVENTORIES=write make test-unit` rewrites it."""
+    build()
+    inventory = sorted(f"{r.typ} {r.name}" for r in recorder.resources)
+    if os.environ.get("INVENTORIES") == "write":
+        INVENTORY.write_text("\n".join(inventory) + "\n")
+    assert inventory == INVENTORY.read_text().splitlines()
+
+
+def test_every_container_passes_pod_security_restricted(recorder: Recorder) -> None:
+    build()
+    deployments = recorder.of("Deployment")
+    assert deployments
+    for name, inputs in deployments.items():
+        pod = inputs["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            context = container["securityContext"]
+            assert not context["allowPrivilegeEscalation"], name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert context["readOnlyRootFilesystem"], name
+            assert {"requests", "limits"} <= set(container["resources"]), name
+
+
+def test_triton_gets_no_service_account_token(recorder: Recorder) -> None:
+    build()
+    pod = recorder.of("Deployment")["triton-tiny-llama-server"]["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_the_grace_period_is_longer_than_pre_stop_and_tritons_own_exit(recorder: Recorder) -> None:
+    build()
+    pod = recorder.of("Deployment")["triton-tiny-llama-server"]["spec"]["template"]["spec"]
+    triton = pod["containers"][0]
+    exit_timeout = next(int(a.split("=")[1]) for a in triton["args"] if a.startswith("--exit-timeout-secs="))
+    assert pod["terminationGracePeriodSeconds"] > triton["lifecycle"]["preStop"]["sleep"]["seconds"] + exit_timeout
+
+
+def test_replicas_come_from_the_settings(recorder: Recorder) -> None:
+    build(models=[{"name": "tiny-llama", "replicas": 5}])
+    assert recorder.of("Deployment")["triton-tiny-llama-server"]["spec"]["replicas"] == 5
+
+
+def test_a_second_model_adds_objects_and_changes_none_but_the_admission(recorder: Recorder) -> None:
+    build()
+    before = {r.name: r.inputs for r in recorder.resources}
+    recorder.resources.clear()
+    build(models=[{"name": "tiny-llama"}, {"name": "other"}])
+    after = {r.name: r.inputs for r in recorder.resources}
+    changed = {name for name in before if before[name] != after.get(name)}
+    assert changed == {"edge-admission"}
+    assert all("other" in name for name in set(after) - set(before))
+
+
+def test_each_tenant_has_its_own_request_and_token_limit(recorder: Recorder) -> None:
+    build()
+    rules = recorder.of("BackendTrafficPolicy")["edge-limits"]["spec"]["rateLimit"]["global"]["rules"]
+    limits = [(r["clientSelectors"][0]["headers"][0]["value"], r["limit"]["requests"], "cost" in r) for r in rules]
+    assert limits == [
+        ("team-a", 600, False),
+        ("team-a", 200000, True),
+        ("team-b", 60, False),
+        ("team-b", 20000, True),
+    ]
+
+
+# How Pulumi marks a secret on the wire (sdk/go/common/resource/sig).
+SIGNATURE, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+
+
+def test_api_keys_are_secret_and_never_logged(recorder: Recorder) -> None:
+    build()
+    keys = recorder.of("Secret")["tenant-keys-secret"]["stringData"]
+    assert keys[SIGNATURE] == IS_SECRET
+    assert set(keys["value"]) == {"team-a", "team-b"}
+    log = recorder.of("EnvoyProxy")["llm-proxy"]["spec"]["telemetry"]["accessLog"]["settings"][0]["format"]["json"]
+    assert not any("AUTHORIZATION" in value.upper() or "API-KEY" in value.upper() for value in log.values())
+
+
+def test_without_a_kubeconfig_the_program_says_what_to_do(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMOPS_KUBECONFIG")
+    with pytest.raises(pulumi.RunError, match=r"llmops:sandbox.kubeconfig: .*run `make up`"):
+        build()
+
+
+def test_a_kubeconfig_that_is_not_there_is_named(recorder: Recorder) -> None:
+    with pytest.raises(pulumi.RunError, match=r"llmops:sandbox.kubeconfig: cannot read /nowhere"):
+        build(sandbox={"kubeconfig": "/nowhere"})
