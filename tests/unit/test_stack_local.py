@@ -1,7 +1,6 @@
 """The local stack, built against Pulumi's mocks: what it is made of, and what every pod of it keeps to."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +42,14 @@ class Recorder(mocks.Mocks):
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorder]:
+def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
     monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
     recorder = Recorder()
     mocks.set_mocks(recorder, project="llmops", stack="local")
-    yield recorder
+    return recorder
 
 
 def build(**changes: Any) -> None:
