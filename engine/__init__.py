@@ -1,0 +1,1 @@
+"""From a text or a checkpoint to a published model version, one step at a time (`python -m engine`)."""
