@@ -74,19 +74,8 @@ if [ ! -x "$tools/bin/uv" ]; then
     mv "$tools.part" "$tools"
 fi
 
-# uv does not read pip's configuration: hand over the index a company's machine is set up with, and its certificates.
-if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then
-    index=${PIP_INDEX_URL:-$("$python" -m pip config get global.index-url 2>/dev/null || true)}
-    if [ -n "$index" ]; then
-        export UV_DEFAULT_INDEX="$index"
-    fi
-fi
-if [ -z "${SSL_CERT_FILE:-}" ]; then
-    certificates=${PIP_CERT:-$("$python" -m pip config get global.cert 2>/dev/null || true)}
-    if [ -n "$certificates" ]; then
-        export SSL_CERT_FILE="$certificates"
-    fi
-fi
+# uv does not read pip's configuration: hand over the index and the certificates this machine is set up with.
+eval "$("$python" sandbox/toolchain/registry.py)"
 
 # What an interrupted run left is made anew; the downloads in uv's cache are kept.
 rm -rf "$venv"

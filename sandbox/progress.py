@@ -7,7 +7,7 @@ one more when it takes longer than a second, and a reminder every half minute.
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Progress:
             self._write(text)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Step]:
+    def step(self, name: str) -> Generator[Step]:
         """Time a block. A failing block is shown as failed; the exception goes on."""
         step = Step(name, time.monotonic())
         self._begin(step)
