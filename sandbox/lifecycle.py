@@ -1,0 +1,142 @@
+"""From nothing to a running stack and back. Pulumi does the work; this prepares what it runs on."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sandbox import local, paths, stackfile
+from sandbox.progress import Progress
+from stacks.settings import Settings
+
+PULUMI = paths.REPOSITORY / "sandbox" / "pulumi"
+
+
+def up(stack: str, arguments: list[str]) -> int:
+    """Bring the stack up and print a request that works."""
+    progress = Progress()
+    settings = stackfile.read(stack)
+    _prepare(settings, progress)
+    code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *arguments)
+    if code == 0:
+        _show_request(stack, settings, progress)
+    return code
+
+
+def preview(stack: str, arguments: list[str]) -> int:
+    """Show what `up` would change. The local stack's objects are checked by the API server, so that runs."""
+    settings = stackfile.read(stack)
+    _prepare(settings, Progress())
+    return _pulumi("preview", "--stack", stack, *arguments)
+
+
+def down(stack: str, arguments: list[str]) -> int:
+    """Destroy the stack; then nothing of the sandbox stays but the caches."""
+    from sandbox import cluster
+
+    settings = stackfile.read(stack)
+    progress = Progress()
+    if _has_state(stack):
+        code = 0
+        if _own_cluster(settings) and not cluster.status().running:
+            # The cluster and everything on it is gone already; what is left is Pulumi's memory of it.
+            progress.say("The sandbox's cluster is not running: forgetting what ran on it.")
+        else:
+            code = _pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", "--remove", *arguments)
+        if code != 0:
+            return code
+    if _own_cluster(settings):
+        with progress.step("Stop the sandbox"):
+            cluster.stop()
+        shutil.rmtree(paths.state_dir(), ignore_errors=True)
+    progress.say(f"{stack} is down. What was built stays in {paths.cache_root()}; `make clean` forgets that too.")
+    return 0
+
+
+def status(stack: str) -> int:
+    """Show the sandbox, the stack's outputs and its pods."""
+    from sandbox import cluster
+
+    settings = stackfile.read(stack)
+    if _own_cluster(settings):
+        state = cluster.status()
+        print(state)
+        if not state.running:
+            return 1
+    if _has_state(stack):
+        _pulumi("stack", "output", "--stack", stack)
+    command = [str(PULUMI.with_name("kubectl")), "get", "pods", "-A", "-o", "wide"]
+    return subprocess.run(command).returncode
+
+
+def render(stack: str, out: str) -> int:
+    """Write every Kubernetes object of the stack to `out`, one file each."""
+    from sandbox import rendering
+
+    settings = stackfile.read(stack)
+    _prepare(settings, Progress())
+    result = _captured("preview", "--stack", stack, "--json", "--show-secrets=false")
+    if result.returncode != 0:
+        sys.stderr.write(result.stdout + result.stderr)
+        return result.returncode
+    count = rendering.write(json.loads(result.stdout), Path(out))
+    print(f"{count} objects in {out}")
+    return 0
+
+
+def clean() -> int:
+    """Forget everything that was built."""
+    shutil.rmtree(paths.cache_root(), ignore_errors=True)
+    print(f"{paths.cache_root()} is gone; the next `make up` builds everything again.")
+    return 0
+
+
+def _own_cluster(settings: Settings) -> bool:
+    return "local" in settings.targets and settings.sandbox.kubeconfig is None
+
+
+def _prepare(settings: Settings, progress: Progress) -> None:
+    if _own_cluster(settings):
+        local.prepare(settings, progress)
+
+
+def _environment() -> dict[str, str]:
+    return {**local.environment(), **os.environ}
+
+
+def _pulumi(*arguments: str) -> int:
+    return subprocess.run([str(PULUMI), *arguments], cwd=paths.REPOSITORY, env=_environment()).returncode
+
+
+def _captured(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PULUMI), *arguments], cwd=paths.REPOSITORY, env=_environment(), capture_output=True, text=True
+    )
+
+
+def _has_state(stack: str) -> bool:
+    listed = _captured("stack", "ls", "--json")
+    if listed.returncode != 0:
+        return False
+    return any(entry["name"].split("/")[-1] == stack for entry in json.loads(listed.stdout or "[]"))
+
+
+def _show_request(stack: str, settings: Settings, progress: Progress) -> None:
+    result = _captured("stack", "output", "--stack", stack, "--json", "--show-secrets")
+    if result.returncode != 0:
+        return
+    outputs = json.loads(result.stdout)
+    tenant = settings.tenants[0].name
+    model = settings.models_of(settings.tenants[0])[0].name
+    body = json.dumps({"model": model, "prompt": "The class statement", "max_tokens": 40})
+    key = f"sandbox/pulumi stack output --stack {stack} apiKeys --show-secrets"
+    print(f"\n{stack} is up after {progress.elapsed():.0f} s ({time.strftime('%H:%M:%S')}). Ask it something:\n")
+    print(f"  curl {outputs['endpoint']}/v1/completions \\")
+    print(f"    -H 'Authorization: Bearer {outputs['apiKeys'][tenant]}' \\")
+    print(f"    -H 'Content-Type: application/json' -d {shlex.quote(body)}\n")
+    print(f"That is {tenant}'s key; all keys: {key}")
+    print(f"OpenAI SDK: base_url={outputs['endpoint']}/v1")

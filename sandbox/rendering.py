@@ -1,0 +1,44 @@
+"""A preview's Kubernetes objects as YAML files, for any linter to read."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PREFIX = "kubernetes:"
+
+
+def write(preview: dict[str, Any], out: Path) -> int:
+    """Write the objects of `pulumi preview --json` to `out`, replacing what was there; how many there were.
+
+    A chart's Release stands there as its chart, version and values: its own objects are the chart's.
+    """
+    objects = [entry for entry in map(_object, preview.get("steps", [])) if entry]
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for name, content in objects:
+        (out / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return len(objects)
+
+
+def _object(step: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    state = step.get("newState") or step.get("oldState") or {}
+    kind = str(state.get("type", ""))
+    if not kind.startswith(PREFIX) or step.get("op") in ("delete", "delete-replaced"):
+        return None
+    inputs: dict[str, Any] = state.get("inputs", {})
+    name = kind.rsplit(":", 1)[1]
+    if name == "Release":
+        keys = ("name", "namespace", "chart", "version", "values")
+        content = {"release": {key: inputs[key] for key in keys if key in inputs}}
+        return _file("release", str(inputs.get("name", "")), ""), content
+    api_version = kind.removeprefix(PREFIX).rsplit(":", 1)[0].removeprefix("core/")
+    content = {"apiVersion": api_version, "kind": name, **{k: v for k, v in inputs.items() if not k.startswith("__")}}
+    meta: dict[str, Any] = inputs.get("metadata", {})
+    return _file(name, str(meta.get("name", "")), str(meta.get("namespace", ""))), content
+
+
+def _file(kind: str, name: str, namespace: str) -> str:
+    return re.sub(r"[^a-z0-9.-]+", "-", "-".join(part for part in (namespace, kind, name) if part).lower())
