@@ -43,17 +43,17 @@ class Model(BaseModel):
 class Resources(Model):
     """What one serving pod asks of its node, in Kubernetes quantities."""
 
-    cpu: str = "100m"
-    memory: str = "384Mi"
-    memory_limit: str = "1Gi"
+    cpu: str = "100m"  # requested for Triton
+    memory: str = "384Mi"  # requested for Triton
+    memory_limit: str = "1Gi"  # Triton is ended beyond it
 
 
 class ServedModel(Model):
     """One model that the platform serves."""
 
-    name: Name
-    mode: Literal["cpu"] = "cpu"
-    version: Version = "1"
+    name: Name  # what clients name in a request's `model`
+    mode: Literal["cpu"] = "cpu"  # `cpu`: Triton's python backend on OpenVINO, for machines without a GPU
+    version: Version = "1"  # the published version that is served
     # Where the sandbox takes the checkpoint from: `builtin:tiny`, or a directory in Hugging Face's layout.
     source: str = "builtin:tiny"
     replicas: int = Field(default=3, ge=1, le=64)
@@ -66,18 +66,18 @@ class ServedModel(Model):
 class Tenant(Model):
     """A customer of the platform: one API key, the models it may use, its limits."""
 
-    name: Name
-    models: tuple[Name, ...] | None = None  # None: every model
-    requests_per_minute: int = Field(default=60, ge=1)
-    tokens_per_minute: int = Field(default=20_000, ge=1)
+    name: Name  # who a key belongs to; the label of the tenant's metrics
+    models: tuple[Name, ...] | None = None  # the models it may use; none: every model
+    requests_per_minute: int = Field(default=60, ge=1)  # requests that pass in one minute of the clock
+    tokens_per_minute: int = Field(default=20_000, ge=1)  # tokens reserved in one minute of the clock
     key_version: int = Field(default=1, ge=1)  # raise it to give the tenant a new key
 
 
 class Limits(Model):
     """Limits that hold for every request, whoever sends it."""
 
-    max_body_bytes: int = Field(default=1 << 20, ge=1024, le=32 << 20)
-    request_timeout_seconds: int = Field(default=300, ge=1, le=3600)
+    max_body_bytes: int = Field(default=1 << 20, ge=1024, le=32 << 20)  # a larger request body is refused with 413
+    request_timeout_seconds: int = Field(default=300, ge=1, le=3600)  # the longest answer, streamed or not
     # What the gateway reserves of a tenant's token budget for a prompt: its bytes divided by this. One byte a token
     # is the upper bound of every byte-level tokenizer, so a budget is never overspent; raise it to charge less.
     bytes_per_token: float = Field(default=1.0, ge=1.0, le=16.0)
@@ -87,15 +87,14 @@ class Storage(Model):
     """The model store. `directory`: a directory on the node, for the local stack."""
 
     kind: Literal["directory"] = "directory"
-    path: str | None = None  # None: the sandbox's own store
+    path: str | None = None  # the directory, absolute; none: the sandbox's own store
 
 
 class Gateway(Model):
     """The front door."""
 
-    replicas: int = Field(default=1, ge=1, le=16)
-    node_port: int = Field(default=30080, ge=30000, le=32767)
-    picker_replicas: int = Field(default=1, ge=1, le=1)  # more than one needs leader election
+    replicas: int = Field(default=1, ge=1, le=16)  # of Envoy
+    node_port: int = Field(default=30080, ge=30000, le=32767)  # where the nodes of a local cluster answer
 
 
 class Images(Model):
@@ -107,16 +106,16 @@ class Images(Model):
 class Sandbox(Model):
     """The cluster of the local stack. Without a kubeconfig it is the sandbox's own single node."""
 
-    kubeconfig: str | None = None
-    context: str | None = None
-    address: str | None = None  # where the cluster's node ports are reached; None: the sandbox's own node
+    kubeconfig: str | None = None  # the kubeconfig of a cluster of your own
+    context: str | None = None  # which of its contexts; none: the current one
+    address: str | None = None  # where the cluster's node ports are reached; none: the sandbox's own node
 
 
 class Settings(Model):
     """Everything a stack can be told."""
 
     targets: tuple[Literal["local"], ...] = Field(default=("local",), min_length=1)
-    namespace: Name = "llm"
+    namespace: Name = "llm"  # of the models and the tenants' keys
     models: tuple[ServedModel, ...] = Field(min_length=1)
     tenants: tuple[Tenant, ...] = Field(min_length=1)
     limits: Limits = Limits()

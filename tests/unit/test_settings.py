@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacks import reference
 from stacks.settings import Settings, SettingsError, parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,3 +119,8 @@ def test_any_values_are_taken_or_refused_in_sentences(changes: dict[str, Any]) -
     except SettingsError as error:
         text = str(error)
     assert all(line.startswith("llmops:") and ": " in line for line in text.splitlines())
+
+
+def test_the_configuration_page_is_the_schemas() -> None:
+    """`python -m stacks.reference` rewrites it."""
+    assert reference.PAGE.read_text() == reference.page()
