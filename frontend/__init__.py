@@ -1,0 +1,1 @@
+"""An OpenAI-compatible HTTP server that stands beside one Triton and speaks token ids to its engine."""

@@ -1,0 +1,42 @@
+"""``python -m frontend``: serve one model; everything is said by environment variables (see settings.py)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import uvloop
+
+from frontend.http_client import HttpClient
+from frontend.server import serve
+from frontend.settings import SettingsError, read_settings
+from frontend.tokenizer import Tokenizer, TokenizerError
+from frontend.triton import TritonEngine
+
+
+def main() -> int:
+    """Run the server; the exit status is 2 for wrong settings."""
+    try:
+        settings = read_settings(os.environ)
+        tokenizer = Tokenizer(settings.tokenizer_dir)
+    except (SettingsError, TokenizerError) as error:
+        print(f"frontend: {error}", file=sys.stderr)
+        return 2
+    client = HttpClient(
+        settings.triton_host,
+        settings.triton_port,
+        connect_timeout=settings.connect_timeout,
+        silence_timeout=settings.token_timeout,
+    )
+    end_id = tokenizer.end_ids[0] if tokenizer.end_ids else None
+    backend = TritonEngine(client, settings.triton_model, end_id)
+    try:
+        uvloop.run(serve(settings, tokenizer, backend))
+    except OSError as error:
+        print(f"frontend: cannot listen on {settings.host}:{settings.port} ({error.strerror}).", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
