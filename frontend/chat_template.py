@@ -40,8 +40,8 @@ class ChatTemplate:
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
         )
         environment.filters["tojson"] = _tojson
-        environment.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
-        self._template = environment.from_string(source)
+        names: dict[str, Any] = {"raise_exception": _raise_exception, "strftime_now": _strftime_now}
+        self._template = environment.from_string(source, globals=names)
         self._special: dict[str, Any] = dict(special)
 
     def render(self, messages: Sequence[Message]) -> str:

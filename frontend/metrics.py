@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from frontend.generation import Generation
 
@@ -44,6 +51,7 @@ class Metrics:
     """The registry of one server and what it counts."""
 
     def __init__(self, model: str) -> None:
+        disable_created_metrics()  # they double the series and nobody here reads them
         self.registry = CollectorRegistry()
         self._model = model
         by = ("tenant", "model")
