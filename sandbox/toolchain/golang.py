@@ -6,12 +6,12 @@ interrupted build go on where it stopped.
 """
 
 import contextlib
+import errno
 import functools
 import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -183,8 +183,8 @@ def run_go(arguments: list[str], where: Path, step: Step | None = None, extra: d
 
 def _failure(command: str, family: str, status: int, tail: list[str]) -> str:
     said = "\n".join(tail)
-    if "no space left on device" in said or "disk quota exceeded" in said:
-        return store.cannot_write(cache_root(), 28)
+    if store.says_full(said):
+        return store.cannot_write(cache_root(), errno.ENOSPC)
     hint = ""
     if "dial tcp" in said or "i/o timeout" in said or "TLS handshake" in said or "connection refused" in said:
         hint = " The Go module proxy does not answer: check GOPROXY and the network, then run again."
@@ -219,7 +219,3 @@ def module_version(module: str) -> tuple[Family, str]:
             return family, versions[module]
         known += versions
     raise ToolchainError(families.unknown("module", module, sorted(set(known)))[:400])
-
-
-if sys.platform != "linux":
-    raise ToolchainError("The sandbox builds and runs on Linux only: use a Debian 12 machine or container.")

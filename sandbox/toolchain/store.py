@@ -31,12 +31,12 @@ def content_key(paths: Iterable[Path], *facts: str) -> str:
 
 
 @contextlib.contextmanager
-def space_errors(directory: Path) -> Generator[None]:
-    """Turn "no space", "read-only" and "not permitted" below `directory` into one sentence."""
+def space_errors(directory: Path, *others: int) -> Generator[None]:
+    """Turn "no space", "read-only", "not permitted" (and `others`) below `directory` into one sentence."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, *others):
             raise
         raise ToolchainError(cannot_write(directory, error.errno)) from error
 
@@ -55,9 +55,14 @@ def cannot_write(directory: Path, reason: int | None) -> str:
     )
 
 
+def says_full(output: str) -> bool:
+    """Whether a tool's output complains of a full disk."""
+    return any(words in output.lower() for words in ("no space left on device", "disk quota exceeded"))
+
+
 def free_bytes(directory: Path) -> int:
     """Bytes an ordinary user may still write on the file system that holds (or will hold) `directory`."""
-    existing = next(p for p in (directory, *directory.parents) if p.exists())
+    existing = next(p for p in (directory, *directory.parents) if p.is_dir())
     return shutil.disk_usage(existing).free
 
 
@@ -67,7 +72,8 @@ def only_builder(lock: Path, waiting: Callable[[], None] = lambda: None) -> Gene
 
     The kernel drops the lock with the process, so a killed builder leaves nothing to clear away.
     """
-    with space_errors(lock.parent):
+    # A cache directory that is a file, or lies where none can be made, shows here first.
+    with space_errors(lock.parent, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

