@@ -57,6 +57,11 @@ class Platform:
     def keys(self) -> dict[str, str]:
         return dict(self.outputs["apiKeys"])
 
+    @staticmethod
+    def tenants() -> dict[str, dict[str, Any]]:
+        """The tenants of the stack under test, with their limits."""
+        return TENANTS
+
     def client(self, tenant: str) -> Client:
         return Client(self.endpoint, self.keys[tenant])
 
