@@ -46,7 +46,40 @@ def _key(given: argparse.Namespace, log: Log) -> int:
     return 0
 
 
-STEPS = {"train": _train, "key": _key}
+def _publish(given: argparse.Namespace, log: Log) -> int:
+    from engine.publish import Version, publish
+    from engine.sizes import Sizes
+
+    sizes = {name: getattr(given, name) for name in SIZES if getattr(given, name) is not None}
+    wanted = Version(
+        model=given.model,
+        version=given.version,
+        checkpoint=given.checkpoint,
+        mode=given.mode,
+        sizes=Sizes(**sizes) if sizes else None,
+        root=given.root,
+    )
+    _print(asdict(publish(given.store, wanted, log)))
+    return 0
+
+
+def _verify(given: argparse.Namespace, log: Log) -> int:
+    from engine.manifest import verify
+
+    found = verify(given.version_dir)
+    size = sum(one.size for one in found.files)
+    log.say("verified", version=f"{found.model}/{found.version}", files=len(found.files), bytes=size)
+    return 0
+
+
+STEPS = {"train": _train, "key": _key, "publish": _publish, "verify": _verify}
+SIZES = {
+    "max_batch_size": "sequences generated at once",
+    "max_seq_len": "tokens of prompt and answer together",
+    "max_num_tokens": "tokens computed in one step",
+    "kv_cache_tokens": "tokens that the key-value cache holds for all sequences",
+    "cpu_threads": "threads that compute",
+}
 
 
 def _print(record: object) -> None:
@@ -63,4 +96,17 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--max-steps", type=int, help="fewer steps, for a worse model on purpose")
 
     steps.add_parser("key", help="print the key of the checkpoint that `train` would write")
+
+    publish = steps.add_parser("publish", help="build a version from a checkpoint and publish it in a store")
+    publish.add_argument("--store", type=Path, required=True, help="directory that holds <model>/<version>")
+    publish.add_argument("--model", required=True, help="name of the model")
+    publish.add_argument("--version", required=True, help="name of the version; its content never changes")
+    publish.add_argument("--checkpoint", type=Path, required=True, help="Hugging Face directory of a Llama model")
+    publish.add_argument("--mode", default="cpu", help="cpu: OpenVINO behind Triton's python backend (default)")
+    publish.add_argument("--root", default="/model", help="where pods mount the version (default: /model)")
+    for name, meaning in SIZES.items():
+        publish.add_argument(f"--{name.replace('_', '-')}", type=int, help=meaning)
+
+    verify = steps.add_parser("verify", help="check every file of a published version")
+    verify.add_argument("--version-dir", type=Path, required=True, help="the version's directory")
     return parser
