@@ -42,6 +42,8 @@ class Incoming:
             shown = kind[:64] or "nothing"
             message = f"Unsupported Content-Type: {shown}. Send JSON with 'Content-Type: application/json'."
             raise ApiError(415, message, code="unsupported_media_type")
+        if (self.header("content-encoding") or "identity").lower() != "identity":
+            raise ApiError(415, "Compressed request bodies are not supported.", code="unsupported_media_type")
         too_large = ApiError(413, f"The request body is larger than {limit} bytes.", code="request_too_large")
         length = self.request.content_length
         if length is not None and length > limit:
@@ -54,7 +56,7 @@ class Incoming:
         except TimeoutError:
             raise ApiError(408, "The request body did not arrive in time.", code="timeout") from None
         except web.RequestPayloadError:
-            raise bad_request("The request body is not encoded as its headers say.") from None
+            raise bad_request("The request body is not framed as its headers say.") from None
 
     def json(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> web.Response:
         """A JSON reply."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -31,6 +32,12 @@ _READING = ("/v1/models", "/health/live", "/health/ready", "/metrics")
 _MODELS = "/v1/models/"
 
 
+# aiohttp would print tracebacks and pieces of broken requests; what matters is in our own log lines.
+_silent = logging.getLogger("frontend.http")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
 class Server:
     """Everything that answers requests on one port."""
 
@@ -52,6 +59,8 @@ class Server:
         server = web.Server(
             self._handle,
             access_log=None,
+            logger=_silent,
+            auto_decompress=False,  # compressed bodies are refused: no client of ours sends them, bombs are
             request_factory=self._request,
             # A client that leaves cancels its handler, which closes the connection to the engine.
             handler_cancellation=True,

@@ -12,6 +12,7 @@ class StopFilter:
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
         self._longest = max(map(len, stops), default=0)
+        self._firsts = {stop[0] for stop in stops}
         self._held = ""
 
     def feed(self, text: str) -> tuple[str, bool]:
@@ -34,8 +35,8 @@ class StopFilter:
 
     def _undecided(self, text: str) -> int:
         """Length of the longest end of ``text`` with which a stop string begins."""
-        for size in range(min(self._longest - 1, len(text)), 0, -1):
-            tail = text[len(text) - size :]
-            if any(stop.startswith(tail) for stop in self._stops):
-                return size
+        for at in range(max(0, len(text) - self._longest + 1), len(text)):
+            # The first character decides nearly always; comparing every end would cost more than the token.
+            if text[at] in self._firsts and any(stop.startswith(text[at:]) for stop in self._stops):
+                return len(text) - at
         return 0

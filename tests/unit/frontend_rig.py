@@ -1,11 +1,11 @@
-"""What the frontend's tests stand on: a tiny tokenizer, a Triton that speaks its generate extension, a running server."""
+"""What the frontend's tests stand on: a tiny tokenizer, a Triton with its generate extension, a running server."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,10 +29,21 @@ TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
     "{% if messages[0].content == 'refuse' %}{{ raise_exception('not this') }}{% endif %}<|assistant|>"
 )
-INPUTS = (
-    "input_ids input_lengths request_output_len streaming end_id temperature runtime_top_p runtime_top_k seed "
-    "presence_penalty frequency_penalty repetition_penalty min_length"
-).split()
+INPUTS = [
+    "input_ids",
+    "input_lengths",
+    "request_output_len",
+    "streaming",
+    "end_id",
+    "temperature",
+    "runtime_top_p",
+    "runtime_top_k",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "min_length",
+]
 _T = TypeVar("_T")
 
 
@@ -62,7 +73,7 @@ class FakeTriton:
     tokenizer: Tokenizer
     text: str = "hello world"
     pause: float = 0.0
-    """Seconds before each token after the first."""
+    """Seconds before each token after the first, or before a whole reply."""
     endless: bool = False
     burst: int = 1
     """Events written at once."""
@@ -74,19 +85,21 @@ class FakeTriton:
     """Tokens after which the connection breaks."""
     ready: bool = True
     inputs: list[str] = field(default_factory=lambda: list(INPUTS))
-    requests: list[dict[str, Any]] = field(default_factory=lambda: [])
+    requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     sent: int = 0
     running: int = 0
     abandoned: int = 0
-    connections: int = 0
+    peers: set[int] = field(default_factory=set[int])
+    """Client ports seen: one a connection."""
+    drop_next: bool = False
+    """Break the next connection before a byte of reply, as a server does with one it had just closed."""
     port: int = 0
 
     def reset(self) -> None:
         """Forget what a test has changed, on the same port."""
         fresh = FakeTriton(self.tokenizer, port=self.port)
-        running, connections = self.running, self.connections
+        fresh.running = self.running
         self.__dict__.update(fresh.__dict__)
-        self.running, self.connections = running, connections
 
     def ids(self, request: dict[str, Any]) -> list[int]:
         """What the model says to a request."""
@@ -101,6 +114,12 @@ class FakeTriton:
     async def generate_stream(self, request: web.Request) -> web.StreamResponse:
         tensors: dict[str, Any] = orjson.loads(await request.read())
         self.requests.append(tensors)
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername")[1])
+        if self.drop_next:
+            self.drop_next = False
+            request.transport.abort()
+            return web.Response()
         if self.status != 200:
             return web.json_response({"error": self.error}, status=self.status)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
@@ -120,11 +139,11 @@ class FakeTriton:
         pieces = [[token] for token in ids] if tensors["streaming"] else [ids]
         pending = b""
         for index, piece in enumerate(pieces):
-            if index and self.pause:
+            if self.pause and (index or not tensors["streaming"]):
                 await asyncio.sleep(self.pause)
             if index == self.cut_after:
-                assert request.transport is not None
-                request.transport.abort()
+                if request.transport is not None:
+                    request.transport.abort()
                 return
             if index == self.fail_after:
                 await response.write(b'data: {"error":"the engine fell over at 10.0.0.7"}\n\n')
@@ -147,15 +166,15 @@ class FakeTriton:
         return web.Response(status=200 if self.ready else 400)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[FakeTriton]:
+    async def serving(self) -> AsyncGenerator[FakeTriton, None]:
         app = web.Application()
         app.router.add_post("/v2/models/tensorrt_llm/generate_stream", self.generate_stream)
         app.router.add_get("/v2/models/tensorrt_llm", self.metadata)
         app.router.add_get("/v2/models/tensorrt_llm/ready", self.health)
         app.router.add_get("/v2/health/ready", self.health)
-        runner = web.AppRunner(app, handler_cancellation=True, access_log=None)
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, shutdown_timeout=0.1)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
         try:
@@ -190,6 +209,11 @@ class Rig:
 
         self.run(poll())
 
+    def wait_for_status(self, status: int) -> dict[str, Any]:
+        """The last request's log line, once it has this status."""
+        self.wait(lambda: [line["status"] for line in self.log_lines()[-1:]] == [status], f"a log line with {status}")
+        return self.log_lines()[-1]
+
     def log_lines(self, event: str = "request") -> list[dict[str, Any]]:
         """The log so far, parsed."""
         lines = [json.loads(line) for line in b"".join(self.log).splitlines()]
@@ -204,7 +228,7 @@ def settings_for(directory: Path, port: int, **changes: Any) -> Settings:
 
 
 @contextmanager
-def running(directory: Path, **changes: Any) -> Iterator[Rig]:
+def running(directory: Path, **changes: Any) -> Generator[Rig, None, None]:
     """A server and its fake Triton, for the length of a test or a module."""
     tokenizer = Tokenizer(directory)
     triton = FakeTriton(tokenizer)
