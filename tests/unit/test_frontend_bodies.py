@@ -262,14 +262,38 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-_NAMES = (
-    "prompt messages max_tokens max_completion_tokens temperature top_p top_k seed stop stream stream_options n user "
-)
-_NAMES += (
-    "best_of echo logprobs suffix logit_bias tools tool_choice response_format presence_penalty frequency_penalty "
-)
-_NAMES += "repetition_penalty min_tokens ignore_eos metadata modalities other"
-_BODY = st.dictionaries(st.sampled_from(_NAMES.split()), _JSON, max_size=6)
+_NAMES = [
+    "prompt",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "top_k",
+    "seed",
+    "stop",
+    "stream",
+    "stream_options",
+    "n",
+    "user",
+    "best_of",
+    "echo",
+    "logprobs",
+    "suffix",
+    "logit_bias",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "min_tokens",
+    "ignore_eos",
+    "metadata",
+    "modalities",
+    "other",
+]
+_BODY = st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=6)
 _MESSAGE = st.fixed_dictionaries(
     {}, optional={"role": st.just("user") | _JSON, "content": st.text() | _JSON, "name": _JSON}
 )
@@ -282,11 +306,12 @@ def test_any_object_is_a_request_or_a_400(body: dict[str, Any], chat: bool, mess
         body["messages"] = messages
     try:
         request = read_request({"model": MODEL, **body}, chat=chat, model=MODEL)
-    except ApiError as error:
-        assert error.status == 400
-        assert json.loads(error.body())["error"]["message"]
+    except ApiError as refusal:
+        answer = refusal
     else:
+        answer = None
         assert len(request.stops) <= 4
+    assert answer is None or (answer.status == 400 and json.loads(answer.body())["error"]["message"])
 
 
 @settings(max_examples=500)
@@ -294,8 +319,10 @@ def test_any_object_is_a_request_or_a_400(body: dict[str, Any], chat: bool, mess
 def test_any_bytes_are_an_object_or_a_400(body: bytes) -> None:
     try:
         parse_object(body)
-    except ApiError as error:
-        assert error.status == 400
+        status = 200
+    except ApiError as refusal:
+        status = refusal.status
+    assert status in (200, 400)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
