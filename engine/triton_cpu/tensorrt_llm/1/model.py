@@ -7,6 +7,8 @@ its new tokens. An error in that thread is fatal for the process, so that Triton
 import json
 import os
 import queue
+import shutil
+import tempfile
 import threading
 import time
 import traceback
@@ -70,7 +72,10 @@ class TritonPythonModel:
             "INFERENCE_PRECISION_HINT": "f32",
             "KV_CACHE_PRECISION": "f32",
         }
-        self.pipe = genai.ContinuousBatchingPipeline(f"{engine}/model.gguf", scheduler, "CPU", properties)
+        # OpenVINO opens the file for writing, and a published version is mounted read-only.
+        with tempfile.TemporaryDirectory() as scratch:
+            writable = shutil.copy(f"{engine}/model.gguf", scratch)
+            self.pipe = genai.ContinuousBatchingPipeline(writable, scheduler, "CPU", properties)
         # OpenVINO's max_num_seqs does not limit what it schedules, so admission is ours.
         self.admission = Admission(slots=sizes["max_batch_size"], blocks=blocks, tokens_per_block=TOKENS_PER_BLOCK)
         self.gauges = Gauges(pb, args["model_name"], args["model_version"], self.admission)
