@@ -6,6 +6,9 @@
 -- tokens than `x-llmops-max-tokens` says were paid for. So a body that this scanner and a JSON parser read
 -- differently (escaped keys, say) cannot escape the budget.
 --
+-- A script that fails lets the request go on. Then the model's header is missing, and behind the public listener
+-- nothing takes a request without it.
+--
 -- Context (EnvoyExtensionPolicy.filterContext): tenants = {name = {model = true}},
 -- models = {name = most output tokens of one request}, order = "names, sorted", default_max_tokens, bytes_per_token.
 
@@ -99,6 +102,8 @@ function envoy_on_request(handle)
   end
   local buffer = handle:body()
   local body = buffer and buffer:getBytes(0, buffer:length()) or ""
+  -- Waiting for the body ends the life of what Envoy handed out before.
+  context, headers = handle:filterContext(), handle:headers()
   local asked = members(body)
   local model = asked.model
   if type(model) ~= "string" or model == "" then

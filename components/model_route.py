@@ -72,8 +72,10 @@ class ModelRoute(pulumi.ComponentResource):
                     {
                         "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
                         "messageTimeout": "2s",
-                        # Without a picker the request goes to the replica with the fewest requests.
-                        "failOpen": True,
+                        # Envoy cannot go on without an answer once it streams the body to the picker, so a picker
+                        # that is gone is a 503 until it is back.
+                        "failOpen": False,
+                        "statusOnError": 503,
                         "processingMode": {
                             "request": {"body": "FullDuplexStreamed"},
                             "response": {"body": "FullDuplexStreamed"},
