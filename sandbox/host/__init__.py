@@ -1,0 +1,1 @@
+"""The Pulumi engine's language host for Python, on the SDK's public API."""
