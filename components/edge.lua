@@ -130,6 +130,7 @@ end
 
 -- What Envoy itself answers gets OpenAI's error format too. The frontend's own errors are JSON already.
 local ANSWERS = {
+  ["400"] = { "The body is not a request of the OpenAI API: it needs a prompt (text) or messages.", "invalid_request_error", "invalid_body" },
   ["401"] = { "The API key is missing or wrong.", "invalid_request_error", "invalid_api_key" },
   ["413"] = { "The request body is too large.", "invalid_request_error", "request_too_large" },
   ["429"] = { "The rate limit of this key is reached; try again later.", "rate_limit_error", "rate_limit_exceeded" },

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     "frontend": ("frontend", "sandbox/images/frontend"),
     "engine": ("engine", "sandbox/images/engine"),
-    "triton-cpu": ("engine/triton_cpu", "sandbox/images/triton-cpu"),
+    # The models' code is published with each version; the image holds only what it runs on.
+    "triton-cpu": ("engine/triton_cpu/requirements.txt", "sandbox/images/triton-cpu"),
 }
 SKIPPED = {"__pycache__", ".pytest_cache", "tests"}
 
@@ -19,13 +20,9 @@ SKIPPED = {"__pycache__", ".pytest_cache", "tests"}
 def source_files(name: str) -> list[Path]:
     """The files an image is built from, sorted. Raises KeyError for a name that is not ours."""
     found: list[Path] = []
-    for source in SOURCES[name]:
-        found += [
-            path
-            for path in sorted((ROOT / source).rglob("*"))
-            if path.is_file() and not SKIPPED.intersection(path.relative_to(ROOT).parts)
-        ]
-    return found
+    for source in (ROOT / name for name in SOURCES[name]):
+        found += [source] if source.is_file() else [path for path in sorted(source.rglob("*")) if path.is_file()]
+    return [path for path in found if not SKIPPED.intersection(path.relative_to(ROOT).parts)]
 
 
 @functools.cache

@@ -196,6 +196,11 @@ def test_a_limited_request_is_told_when_to_come_back(edge: Edge) -> None:
     assert seen.answer["error"]["type"] == "rate_limit_error"
 
 
+def test_the_pickers_refusal_gets_openais_format(edge: Edge) -> None:
+    seen = edge.response({":status": "400", "content-type": "text/plain"})
+    assert seen.answer["error"]["type"] == "invalid_request_error"
+
+
 def test_the_frontends_own_errors_pass_untouched(edge: Edge) -> None:
     seen = edge.response({":status": "503", "content-type": "application/json; charset=utf-8"})
     assert seen.answer is None
