@@ -21,7 +21,7 @@ def load(names: list[str], instance: str | None, progress: Progress) -> None:
     wanted = building.archives(names, progress)
     record = paths.containerd_root(cluster.instance) / "imported.json"
     imported = _read(record)
-    there = set(_ctr(cluster.socket, "images", "ls", "-q").split())
+    there = set(_ctr(cluster.socket(), "images", "ls", "-q").split())
     missing = {
         name: (image.reference, path)
         for name, (image, path) in wanted.items()
@@ -33,7 +33,7 @@ def load(names: list[str], instance: str | None, progress: Progress) -> None:
     def one(name: str) -> None:
         reference, path = missing[name]
         with progress.step(f"Import image {name}"):
-            _ctr(cluster.socket, "images", "import", str(path))
+            _ctr(cluster.socket(), "images", "import", str(path))
             imported[reference] = path.name
 
     progress.plan(f"Import image {name}" for name in missing)
