@@ -29,9 +29,7 @@ def _memory(limit_mib: int, gc_percent: int = 50) -> dict[str, str]:
     return {"GOMEMLIMIT": f"{limit_mib}MiB", "GOGC": str(gc_percent), "PATH": PATH}
 
 
-def control_plane(
-    addresses: Addresses, directory: Path, program: Callable[[str], Path]
-) -> list[Component]:
+def control_plane(addresses: Addresses, directory: Path, program: Callable[[str], Path]) -> list[Component]:
     """etcd, API server, controller manager, scheduler. `program` finds a binary by name."""
     pki = directory / "pki"
     ready = Probe(https=f"{server(addresses)}/readyz")
@@ -133,9 +131,7 @@ def control_plane(
     ]
 
 
-def node(
-    addresses: Addresses, directory: Path, root: Path, program: Callable[[str], Path]
-) -> list[Component]:
+def node(addresses: Addresses, directory: Path, root: Path, program: Callable[[str], Path]) -> list[Component]:
     """containerd, kubelet, kube-proxy. `root` is containerd's content store."""
     return [
         Component(

@@ -44,9 +44,7 @@ def processes(instance: str, identity: Identity | None) -> list[str]:
 def mounts(mountinfo: str, directories: list[Path]) -> list[str]:
     """Mount points below the instance's directories, from the text of /proc/self/mountinfo."""
     points = [Path(line.split()[4]) for line in mountinfo.splitlines()]
-    return [
-        f"mount {point}" for point in points if any(point.is_relative_to(directory) for directory in directories)
-    ]
+    return [f"mount {point}" for point in points if any(point.is_relative_to(directory) for directory in directories)]
 
 
 def links(addresses: Addresses) -> list[str]:
