@@ -43,7 +43,8 @@ class Generator:
         limit = self._settings.max_output_tokens
         max_tokens = allowed_max_tokens(request.max_tokens, incoming.header("x-llmops-max-tokens"), limit)
         prompt = await self._tokens(request)
-        generation = Generation(self._backend, self._tokenizer, request, prompt, max_tokens)
+        whole = max_tokens <= self._settings.whole_reply_tokens
+        generation = Generation(self._backend, self._tokenizer, request, prompt, max_tokens, whole=whole)
         reply = Reply(
             chat=chat,
             model=self._settings.model,

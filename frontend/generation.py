@@ -16,7 +16,8 @@ from frontend.tokenizer import Tokenizer
 class Generation:
     """Runs once; afterwards (or at any time) its counts are exact for what the engine has produced.
 
-    ``started`` is a `perf_counter` reading in seconds; ``gaps`` collects (seconds, tokens) between pieces.
+    ``whole`` lets the engine answer in one piece where nothing needs the tokens earlier. `gaps` collects
+    (seconds, tokens) between pieces.
     """
 
     def __init__(
@@ -26,6 +27,8 @@ class Generation:
         request: GenerationRequest,
         prompt: Sequence[int],
         max_tokens: int,
+        *,
+        whole: bool,
     ) -> None:
         self._backend = backend
         self._tokenizer = tokenizer
@@ -35,7 +38,7 @@ class Generation:
         # A lone end token is watched by the engine itself; further ones, and stop strings, only here.
         ends = () if request.sampling.ignore_eos else tokenizer.end_ids
         self._ends = frozenset(ends)
-        self._incremental = request.stream or bool(request.stops) or len(ends) > 1
+        self._incremental = not whole or request.stream or bool(request.stops) or len(ends) > 1
         self.prompt_tokens = len(prompt)
         self.completion_tokens = 0
         self.finish_reason: str | None = None

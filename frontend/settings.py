@@ -38,6 +38,12 @@ class Settings:
     max_body_bytes: int
     max_inflight: int
     """Requests in progress beyond which new ones get 503 at once instead of queueing without bound."""
+    whole_reply_tokens: int
+    """Up to this many output tokens, a reply that does not stream is taken from the engine in one piece.
+
+    That halves the cost of short replies, but Triton notices that a client has gone only when it next writes: this is
+    how many tokens a client that leaves can waste.
+    """
     max_tenants: int
     """Distinct tenant labels in the metrics; later ones share the label ``other``."""
     connect_timeout: float
@@ -127,6 +133,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         max_output_tokens=_integer(env, "MAX_OUTPUT_TOKENS", None, 1, 1_000_000),
         max_body_bytes=_integer(env, "MAX_BODY_BYTES", 1 << 20, 1024, 1 << 30),
         max_inflight=_integer(env, "MAX_INFLIGHT", 512, 1, 100_000),
+        whole_reply_tokens=_integer(env, "WHOLE_REPLY_TOKENS", 64, 0, 1_000_000),
         max_tenants=_integer(env, "MAX_TENANTS", 200, 1, 100_000),
         connect_timeout=_seconds(env, "CONNECT_TIMEOUT_SECONDS", 2.0),
         token_timeout=_seconds(env, "TOKEN_TIMEOUT_SECONDS", 120.0),

@@ -17,7 +17,8 @@ from frontend.body import Sampling
 from frontend.errors import ApiError, bad_request, internal, timed_out, unavailable, unsupported
 from frontend.http_client import Exchange, HttpClient, SilenceError, TransportError
 
-_MASK = (1 << 64) - 1
+# Triton reads JSON integers as signed: seeds keep to what is safe both ways.
+_SEED_BITS = 63
 _NEVER = -1  # end_id: no token ends the text
 _REQUIRED = {"input_ids", "input_lengths", "request_output_len", "streaming"}
 # An optional tensor is sent only when its value asks for something; a model that lacks it is then a refusal.
@@ -55,7 +56,7 @@ def request_tensors(
         tensors["runtime_top_p"] = sampling.top_p
         tensors["runtime_top_k"] = sampling.top_k
         # The engine's own default seed is a constant: every client would get the same "random" text.
-        tensors["seed"] = secrets.randbits(64) if sampling.seed is None else sampling.seed & _MASK
+        tensors["seed"] = secrets.randbits(_SEED_BITS) if sampling.seed is None else sampling.seed % (1 << _SEED_BITS)
     if sampling.presence_penalty:
         tensors["presence_penalty"] = sampling.presence_penalty
     if sampling.frequency_penalty:
@@ -80,7 +81,8 @@ def _output_ids(event: bytes) -> list[int]:
 def _refusal(status: int, body: bytes) -> ApiError:
     """Triton's error reply as ours. Triton maps UNAVAILABLE to 503, INVALID_ARG to 400, INTERNAL to 500."""
     try:
-        said = str(orjson.loads(body)["error"])
+        # generate_stream sends an event even where it answers with an error status.
+        said = str(orjson.loads(body.strip().removeprefix(b"data:"))["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         said = body[:300].decode("utf-8", "replace")
     detail = f"Triton answered {status}: {said[:300]}"
@@ -114,6 +116,11 @@ async def _events(exchange: Exchange) -> AsyncGenerator[list[int], None]:
         raise internal("Triton ended its stream in the middle of an event")
 
 
+async def _whole(exchange: Exchange) -> AsyncGenerator[list[int], None]:
+    """The token ids of a reply in one piece."""
+    yield _output_ids(await exchange.read_all())
+
+
 class TritonEngine:
     """The ``engine`` mode: TensorRT-LLM's tensors, on a GPU or in the CPU model that keeps its names."""
 
@@ -133,12 +140,12 @@ class TritonEngine:
         if self._inputs is None:
             await self._learn_inputs()
         self._check(tensors)
-        # generate_stream for both: Triton's generate does not notice that its client has gone.
+        path = f"{self._path}/generate_stream" if stream else f"{self._path}/generate"
         try:
-            async with self._client.post(f"{self._path}/generate_stream", orjson.dumps(tensors)) as exchange:
+            async with self._client.post(path, orjson.dumps(tensors)) as exchange:
                 if exchange.status != 200:
                     raise _refusal(exchange.status, await exchange.read_all())
-                yield _events(exchange)
+                yield _events(exchange) if stream else _whole(exchange)
         except TransportError as error:
             raise _lost(error) from None
 

@@ -111,7 +111,7 @@ class FakeTriton:
             said = [*said, request["end_id"]]
         return said[:wanted]
 
-    async def generate_stream(self, request: web.Request) -> web.StreamResponse:
+    async def generate(self, request: web.Request) -> web.StreamResponse:
         tensors: dict[str, Any] = orjson.loads(await request.read())
         self.requests.append(tensors)
         assert request.transport is not None
@@ -121,8 +121,12 @@ class FakeTriton:
             request.transport.abort()
             return web.Response()
         if self.status != 200:
-            return web.json_response({"error": self.error}, status=self.status)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+            said = orjson.dumps({"error": self.error})
+            return web.Response(body=b"data: %b\n\n" % said if tensors["streaming"] else said, status=self.status)
+        whole = request.path.endswith("/generate")
+        assert whole != tensors["streaming"], "Triton's generate answers once"
+        kind = "application/json" if whole else "text/event-stream; charset=utf-8"
+        response = web.StreamResponse(headers={"Content-Type": kind})
         await response.prepare(request)
         self.running += 1
         try:
@@ -137,6 +141,7 @@ class FakeTriton:
     async def _say(self, request: web.Request, response: web.StreamResponse, tensors: dict[str, Any]) -> None:
         ids = self.ids(tensors)
         pieces = [[token] for token in ids] if tensors["streaming"] else [ids]
+        prefix, suffix = (b"data: ", b"\n\n") if tensors["streaming"] else (b"", b"")
         pending = b""
         for index, piece in enumerate(pieces):
             if self.pause and (index or not tensors["streaming"]):
@@ -146,11 +151,11 @@ class FakeTriton:
                     request.transport.abort()
                 return
             if index == self.fail_after:
-                await response.write(b'data: {"error":"the engine fell over at 10.0.0.7"}\n\n')
+                await response.write(prefix + b'{"error":"the engine fell over at 10.0.0.7"}' + suffix)
                 return
             value = piece[0] if len(piece) == 1 else piece  # Triton writes one element as a bare number
             event = {"model_name": "tensorrt_llm", "model_version": "1", "output_ids": value}
-            pending += b"data: " + orjson.dumps(event | {"sequence_length": len(piece)}) + b"\n\n"
+            pending += prefix + orjson.dumps(event | {"sequence_length": len(piece)}) + suffix
             if (index + 1) % self.burst == 0:
                 await response.write(pending)
                 pending = b""
@@ -168,7 +173,8 @@ class FakeTriton:
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[FakeTriton, None]:
         app = web.Application()
-        app.router.add_post("/v2/models/tensorrt_llm/generate_stream", self.generate_stream)
+        app.router.add_post("/v2/models/tensorrt_llm/generate_stream", self.generate)
+        app.router.add_post("/v2/models/tensorrt_llm/generate", self.generate)
         app.router.add_get("/v2/models/tensorrt_llm", self.metadata)
         app.router.add_get("/v2/models/tensorrt_llm/ready", self.health)
         app.router.add_get("/v2/health/ready", self.health)

@@ -144,7 +144,7 @@ def test_sampling_reaches_the_engine_by_its_tensor_names(rig: Rig, sdk: openai.O
     )
     sent = rig.triton.requests[0]
     names = ["temperature", "runtime_top_p", "runtime_top_k", "seed", "presence_penalty", "frequency_penalty"]
-    assert [sent[name] for name in names] == [0.5, 0.9, 40, 2**64 - 1, 0.25, 0.75]
+    assert [sent[name] for name in names] == [0.5, 0.9, 40, 2**63 - 1, 0.25, 0.75]
     assert [sent[name] for name in ("repetition_penalty", "min_length", "end_id")] == [1.5, 2, -1]
 
 

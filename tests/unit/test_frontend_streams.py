@@ -50,12 +50,17 @@ def raw_request(rig: Rig, **body: Any) -> socket.socket:
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_stops_the_engine(rig: Rig, stream: bool) -> None:
     rig.triton.endless, rig.triton.pause = True, 0.01
-    client = raw_request(rig, max_tokens=3000, stream=stream, stop=["never"])
+    client = raw_request(rig, max_tokens=3000, stream=stream)
     rig.wait(lambda: rig.triton.sent > 3, "the first tokens")
     client.close()
     rig.wait(lambda: rig.triton.running == 0, "the engine to be stopped")
     assert rig.triton.sent < 3000
     assert rig.wait_for_status(499)["completion_tokens"] > 0
+
+
+def test_only_short_whole_replies_come_in_one_piece(rig: Rig) -> None:
+    assert [post(rig, max_tokens=tokens).status_code for tokens in (64, 65)] == [200, 200]
+    assert [request["streaming"] for request in rig.triton.requests] == [False, True]
 
 
 def test_a_client_that_leaves_before_the_first_token_stops_the_engine(rig: Rig) -> None:
