@@ -1,0 +1,1 @@
+"""The `kubernetes` package on a real API server, by its REST API."""
