@@ -4,7 +4,7 @@ import fcntl
 import ipaddress
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +110,7 @@ def check_free(addresses: Addresses, routes: list[Route], instance: str) -> None
 
 
 @contextmanager
-def _table(path: Path) -> Iterator[dict[str, int]]:
+def _table(path: Path) -> Generator[dict[str, int]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

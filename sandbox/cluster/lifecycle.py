@@ -158,14 +158,11 @@ def _adopt_or_stop(cluster: Cluster, plan: Plan) -> None:
     if identity is None:
         return
     old = read(cluster.files.plan)
-    if old == plan:
-        return
-    kept = old is not None and old.without_components() == plan.without_components()
-    if kept and old is not None and all(component in plan.components for component in old.components):
+    if old is None or not old.grows_into(plan):
+        _halt(cluster)
+    elif len(plan.components) > len(old.components):
         plan.write(cluster.files.plan)
         os.kill(identity.pid, signal.SIGHUP)
-        return
-    _halt(cluster)
 
 
 def _spawn(cluster: Cluster, plan: Plan) -> None:
@@ -267,9 +264,8 @@ def _await(cluster: Cluster, level: Level, progress: Progress) -> None:
         with progress.step("Wait for the API server"):
             _until(cluster, "The API server", api.ready, deadline)
     if level == "node":
-        wanted = dns.objects(cluster.addresses)
         if api.get(dns.DEPLOYMENT) is None:
-            for path, manifest in wanted:
+            for path, manifest in dns.objects(cluster.addresses):
                 api.apply(path, manifest)
         if not _node_ready(api):
             with progress.step("Wait for the node"):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +57,24 @@ class Plan:
         part.write_text(json.dumps(asdict(self), indent=1))
         os.replace(part, path)
 
-    def without_components(self) -> dict[str, Any]:
-        """What cannot be changed while the cluster runs."""
-        return {**asdict(self), "components": []}
+    def grows_into(self, other: "Plan") -> bool:
+        """Whether a cluster that runs this plan becomes the other by starting components and nothing else.
+
+        What ran once and ended does not count: it may name another Python by now.
+        """
+        kept = all(one in other.components for one in self.components if not one.oneshot)
+        return kept and replace(self, components=[]) == replace(other, components=[])
 
 
 def read(path: Path) -> Plan | None:
     """The plan in a file; None when there is none that can be read."""
     try:
         raw: dict[str, Any] = json.loads(path.read_text())
-        components = [
-            Component(**{**component, "ready": Probe(**component["ready"])}) for component in raw["components"]
-        ]
-        return Plan(**{**raw, "components": components})
+        listed: list[dict[str, Any]] = raw.pop("components")
+        components: list[Component] = []
+        for one in listed:
+            probe: dict[str, Any] = one.pop("ready")
+            components.append(Component(**one, ready=Probe(**probe)))
+        return Plan(**raw, components=components)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Files:
 
 
 @contextmanager
-def only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Generator[None]:
     """Hold a lock file; wait for whoever holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as lock:
