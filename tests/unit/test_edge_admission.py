@@ -34,7 +34,7 @@ class Edge:
     """The script with a handle that offers the calls it makes, and no other."""
 
     def __init__(self, context: dict[str, Any]) -> None:
-        self.lua = LuaRuntime(unpack_returned_tuples=True)
+        self.lua: Any = LuaRuntime()  # lupa's stubs know none of its methods
         self.context = self.lua.table_from(context, recursive=True)
         self.lua.execute(SCRIPT.read_text())
 

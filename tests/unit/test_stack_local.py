@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pulumi
 import pytest
@@ -31,7 +31,7 @@ class Recorder(mocks.Mocks):
             outputs["status"] = {"status": "deployed"}
         return f"{args.name}-id", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> NoReturn:
         raise AssertionError(f"the program called {args.token}")
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
