@@ -65,7 +65,9 @@ def catalogue() -> dict[str, Image]:
             reference=_own("frontend"),
             parts={
                 "python": python,
-                "site": lambda: contexts.site_packages("frontend/requirements.txt"),
+                "site": lambda: contexts.site_packages(
+                    "frontend/requirements.txt", "/usr/local/lib/site", unused=contexts.UNUSED_HUB
+                ),
                 "app": lambda: contexts.sources("frontend"),
             },
         ),
@@ -80,7 +82,12 @@ def catalogue() -> dict[str, Image]:
             parts={
                 "python": python,
                 "triton": contexts.triton,
-                "site": lambda: contexts.site_packages("engine/triton_cpu/requirements.txt"),
+                "site": lambda: contexts.site_packages(
+                    "engine/triton_cpu/requirements.txt",
+                    "/opt/tritonserver/backends/python",
+                    unused=contexts.UNUSED_ON_CPU,
+                    dependencies=False,
+                ),
             },
         ),
     )

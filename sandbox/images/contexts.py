@@ -1,5 +1,6 @@
 """What images are made of: directories in the cache, each assembled once for its content."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from sandbox import toolchain
 from sandbox.paths import REPOSITORY, cache_root
-from sandbox.toolchain import store, wheels
+from sandbox.toolchain import registry, store, wheels
 from sandbox.toolchain.errors import ToolchainError
 
 # Debian's own Python, not the host's: a Python built by hand would need its libraries from anywhere.
@@ -25,7 +26,14 @@ REDIS = (
     *("libsystemd0", "lua-cjson", "lua-bitop", "zlib1g", "libcap2", "libgcrypt20", "libgpg-error0", "liblzma5"),
     *("libzstd1", "liblz4-1"),
 )
-PAUSE = "#include <unistd.h>\n\nint main(void) { for (;;) pause(); }\n"
+PAUSE = ("catatonit",)  # a static init; with -P it holds a pod's namespaces, as Podman's pods do
+# What a server on a CPU never loads; a third of the packages' size.
+UNUSED_ON_CPU = (
+    *("openvino/libs/libopenvino_intel_[gn]pu*", "openvino/libs/libopenvino_auto*", "openvino/libs/cache.json"),
+    *("openvino/libs/libopenvino_hetero*", "openvino/include", "numpy/*/tests", "numpy/core/include"),
+)
+# `tokenizers` names the hub's client as a dependency and imports it nowhere; a pod could not reach a hub.
+UNUSED_HUB = ("huggingface_hub*", "hf_xet*", "fsspec*", "yaml", "_yaml", "tqdm*", "bin")
 
 
 def _made(name: str, *facts: str, files: tuple[Path, ...] = (), fill: Callable[[Path], None]) -> Path:
@@ -60,8 +68,13 @@ def libraries() -> Path:
 
 
 def python() -> Path:
-    """Python 3.11 with the libraries of its standard library."""
-    return _debian("python", PYTHON_PACKAGES)
+    """Python 3.11 with its standard library, compiled: a container's file system is read-only, so it never could."""
+
+    def fill(directory: Path) -> None:
+        shutil.copytree(_debian("python", PYTHON_PACKAGES), directory, symlinks=True, dirs_exist_ok=True)
+        _compile(directory, directory / "usr/lib/python3.11", "/usr/lib/python3.11")
+
+    return _made("python-compiled", *PYTHON_PACKAGES, fill=fill)
 
 
 def redis() -> Path:
@@ -70,28 +83,31 @@ def redis() -> Path:
 
 
 def pause() -> Path:
-    """The program that holds a pod's namespaces. Kubernetes' own is two dozen lines of C as well."""
-
-    def fill(directory: Path) -> None:
-        source = directory / "pause.c"
-        source.write_text(PAUSE)
-        _run("cc", "-Os", "-static", "-o", str(directory / "pause"), str(source))
-
-    return _made("pause", PAUSE, fill=fill)
+    """The program that holds a pod's namespaces."""
+    return _debian("pause", PAUSE)
 
 
-def site_packages(requirements: str) -> Path:
-    """The packages of a requirements file, installed for the images' Python."""
+def site_packages(requirements: str, where: str, unused: tuple[str, ...] = (), dependencies: bool = True) -> Path:
+    """The packages of a requirements file for the images' Python, compiled for the path `where`.
+
+    `unused`: glob patterns of what to leave out. Without `dependencies` the file lists all that is needed.
+    """
     path = REPOSITORY / requirements
 
     def fill(directory: Path) -> None:
         _run(
-            *("uv", "pip", "install", "-q", "--no-deps" if "triton_cpu" in requirements else "--strict"),
+            *(wheels.uv(), "pip", "install", "--quiet", "--only-binary=:all:"),
+            *(() if dependencies else ("--no-deps",)),
             *("--python", sys.executable, "--python-version", "3.11", "--link-mode", "copy"),
-            *("--target", str(directory), "-r", str(path)),
+            *("--target", str(directory), "--requirement", str(path)),
+            env={"UV_CACHE_DIR": str(cache_root() / "uv")} | dict(os.environ) | registry.uv_environment(),
         )
+        for pattern in unused:
+            for found in directory.glob(pattern):
+                shutil.rmtree(found) if found.is_dir() else found.unlink()
+        _compile(python(), directory, where)
 
-    return _made("site", files=(path,), fill=fill)
+    return _made("site", where, *unused, files=(path,), fill=fill)
 
 
 def sources(package: str) -> Path:
@@ -101,7 +117,8 @@ def sources(package: str) -> Path:
     contents = store.content_key(files, *(str(p.relative_to(top)) for p in files))
 
     def fill(directory: Path) -> None:
-        shutil.copytree(top, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(top, directory / package, ignore=shutil.ignore_patterns("__pycache__", "corpus"))
+        _compile(python(), directory, "/app")
 
     return _made(package, contents, fill=fill)
 
@@ -118,6 +135,8 @@ def triton() -> Path:
         stub = server / "python_backend_stubs" / "3.11" / "triton_python_backend_stub"
         shutil.copy2(stub, server / "backends" / "python" / stub.name)
         shutil.rmtree(server / "python_backend_stubs")
+        for other in (server / "lib").glob("libpython3-*"):  # of the stub for Python 3.13
+            other.unlink()
 
     return _made("triton", wheel.name, fill=fill)
 
@@ -128,7 +147,13 @@ def _debian(name: str, packages: tuple[str, ...]) -> Path:
         shutil.rmtree(archives, ignore_errors=True)
         archives.mkdir(mode=0o755)
         try:
-            _run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *packages, cwd=archives)
+            download = ("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *packages)
+            try:
+                _run(*download, cwd=archives)
+            except ToolchainError:
+                # Lists that are weeks old name versions that the mirror no longer has.
+                _run("apt-get", "update", "-qq")
+                _run(*download, cwd=archives)
             for archive in sorted(archives.glob("*.deb")):
                 _run("dpkg-deb", "--extract", str(archive), str(directory))
         finally:
@@ -146,12 +171,29 @@ def _debian(name: str, packages: tuple[str, ...]) -> Path:
     return _made(name, *packages, sysconfig.get_platform(), fill=fill)
 
 
-def _run(*command: str, cwd: Path | None = None) -> None:
+def _compile(python: Path, directory: Path, where: str) -> None:
+    """Write byte code for what will lie at `where`, with the images' own Python, whatever the host's version is.
+
+    Unchecked, because building an image sets every file's time to the same moment.
+    """
+    libraries = [python / path for path in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")]
+    _run(
+        *(str(python / "lib64" / "ld-linux-x86-64.so.2"), "--library-path", ":".join(map(str, libraries))),
+        *(str(python / "usr/bin/python3.11"), "-S", "-m", "compileall", "-q", "-q"),
+        *("--invalidation-mode", "unchecked-hash", "-s", str(directory), "-p", where, str(directory)),
+        env={"PYTHONHOME": str(python / "usr"), "PATH": os.environ.get("PATH", "")},
+        allowed=(0, 1),  # 1: some package ships a file for another Python, which nothing imports
+    )
+
+
+def _run(
+    *command: str, cwd: Path | None = None, env: dict[str, str] | None = None, allowed: tuple[int, ...] = (0,)
+) -> None:
     try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     except FileNotFoundError:
         raise ToolchainError(f"{command[0]} is missing: run 'make doctor'.") from None
-    if done.returncode:
+    if done.returncode not in allowed:
         said = (done.stderr or done.stdout).strip().splitlines()
         if store.says_full(done.stderr):
             raise ToolchainError(store.cannot_write(cache_root(), 28))

@@ -52,7 +52,7 @@ def _install(wheel: Wheel, target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt", dir=target.parent, prefix=".pin-") as pin:
         pin.write(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
         pin.flush()
-        command = [_uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        command = [uv(), "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes"]
         command += ["--python", sys.executable, "--target", str(target), "--requirement", pin.name]
         # The wheels' cache on the same file system makes unpacking a matter of hard links.
         environment = {"UV_CACHE_DIR": str(cache_root() / "uv")} | dict(os.environ) | registry.uv_environment()
@@ -67,7 +67,8 @@ def _install(wheel: Wheel, target: Path) -> None:
         )
 
 
-def _uv() -> str:
+def uv() -> str:
+    """The installer's path: pinned in sandbox/requirements.txt, so beside this Python."""
     beside = Path(sys.executable).parent / "uv"  # pinned in requirements.txt
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if not found:
