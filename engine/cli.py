@@ -34,7 +34,8 @@ def _train(given: argparse.Namespace, log: Log) -> int:
     from engine.recipe import CORPUS, Recipe
     from engine.train import train
 
-    recipe = Recipe(steps=given.max_steps) if given.max_steps else Recipe()
+    steps = given.max_steps
+    recipe = Recipe() if steps is None else Recipe(steps=steps, warm_up=min(Recipe.warm_up, steps // 2))
     _print(asdict(train(given.out, recipe, log, given.text or CORPUS)))
     return 0
 
@@ -82,6 +83,13 @@ SIZES = {
 }
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
 def _print(record: object) -> None:
     print(json.dumps(record, indent=2))
 
@@ -93,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     train = steps.add_parser("train", help="train the tiny model and write a Hugging Face checkpoint")
     train.add_argument("--out", type=Path, required=True, help="directory of the checkpoint, replaced when it exists")
     train.add_argument("--text", type=Path, help="text to learn from (default: the corpus shipped with the engine)")
-    train.add_argument("--max-steps", type=int, help="fewer steps, for a worse model on purpose")
+    train.add_argument("--max-steps", type=_positive, help="fewer steps, for a worse model on purpose")
 
     steps.add_parser("key", help="print the key of the checkpoint that `train` would write")
 

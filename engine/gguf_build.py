@@ -45,7 +45,8 @@ def build(checkpoint: Checkpoint, out: Path, name: str, log: Log) -> Path:
     for tensor, values in checkpoint.tensors():
         # OpenVINO's reader takes F16 matrices and F32 vectors; it refuses an all-F32 file.
         kind = np.float32 if values.ndim == 1 else np.float16
-        laid_out = np.ascontiguousarray(interleaved(tensor, values, shape).astype(kind))
+        with np.errstate(over="ignore"):  # told below, with the tensor's name
+            laid_out = np.ascontiguousarray(interleaved(tensor, values, shape).astype(kind))
         if not np.isfinite(laid_out).all():
             raise InputError(f"{checkpoint.path} holds {tensor} with values that float16 cannot represent.")
         known = names.get_name(tensor, try_suffixes=(".weight",))

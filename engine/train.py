@@ -61,7 +61,8 @@ def train(out: Path, recipe: Recipe, log: Log, corpus: Path = CORPUS) -> Trained
 
     weights, loss = _fit(shape, recipe, learned, log)
     served = {name: np.asarray(value).astype(np.float16) for name, value in weights.items()}
-    perplexity = _perplexity({name: value.astype(np.float32) for name, value in served.items()}, shape, held_out)
+    rounded = {name: value.astype(np.float32) for name, value in served.items()}
+    perplexity = _perplexity(rounded, shape, held_out, recipe.window)
     report = Trained(
         key=key(recipe, corpus),
         parameters=sum(value.size for value in served.values()),
@@ -138,7 +139,7 @@ def _loss(weights: "Weights", shape: LlamaShape, ids: "jax.Array") -> "jax.Array
     return optax.softmax_cross_entropy_with_integer_labels(scores, ids[:, 1:]).mean()
 
 
-def _perplexity(weights: Any, shape: LlamaShape, ids: "Ids", window: int = 256) -> float:
+def _perplexity(weights: Any, shape: LlamaShape, ids: "Ids", window: int) -> float:
     """exp of the mean negative log likelihood over whole, non-overlapping windows."""
     import jax
     import numpy as np

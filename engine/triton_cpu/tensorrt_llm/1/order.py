@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,5 +96,4 @@ def _stop_words(packed: "npt.NDArray[Any] | None") -> tuple[tuple[int, ...], ...
     ends = [end for end in ends if end > 0]
     if ends != sorted(ends) or (ends and ends[-1] > len(ids)):
         raise ValueError("stop_words_list must give the words' ends in rising order, within its first row")
-    starts = [0, *ends[:-1]]
-    return tuple(tuple(ids[start:end]) for start, end in zip(starts, ends, strict=True) if end > start)
+    return tuple(tuple(ids[start:end]) for start, end in pairwise([0, *ends]) if end > start)
