@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from time import perf_counter
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -13,18 +14,20 @@ from frontend.errors import ApiError, bad_request
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BODY_SECONDS = 30.0
+_Response = TypeVar("_Response", bound=web.StreamResponse)
 
 
 class Incoming:
     """A request being answered; ``log`` collects the fields of its access log line."""
 
-    __slots__ = ("log", "pod", "request", "request_id", "route", "started", "status", "tenant")
+    __slots__ = ("closing", "log", "pod", "request", "request_id", "route", "started", "status", "tenant")
 
-    def __init__(self, request: web.BaseRequest, route: str, tenant: str, pod: str) -> None:
+    def __init__(self, request: web.BaseRequest, route: str, tenant: str, pod: str, *, closing: bool = False) -> None:
         self.request = request
         self.route = route
         self.tenant = tenant
         self.pod = pod
+        self.closing = closing
         self.started = perf_counter()
         self.status = 500
         self.log: dict[str, object] = {}
@@ -62,12 +65,12 @@ class Incoming:
         """A JSON reply."""
         self.status = status
         common = self._headers("application/json")
-        return web.Response(status=status, body=body, headers=common | headers if headers else common)
+        return self._keep(web.Response(status=status, body=body, headers=common | headers if headers else common))
 
     def text(self, status: int, body: bytes, kind: str) -> web.Response:
         """A plain reply."""
         self.status = status
-        return web.Response(status=status, body=body, headers=self._headers(kind))
+        return self._keep(web.Response(status=status, body=body, headers=self._headers(kind)))
 
     async def start_events(self) -> web.StreamResponse:
         """Begin a stream of server-sent events."""
@@ -75,8 +78,14 @@ class Incoming:
         headers = self._headers("text/event-stream; charset=utf-8")
         headers["Cache-Control"] = "no-cache"
         headers["X-Accel-Buffering"] = "no"  # proxies of nginx's kind would hold the tokens back
-        response = web.StreamResponse(status=200, headers=headers)
+        response = self._keep(web.StreamResponse(status=200, headers=headers))
         await response.prepare(self.request)
+        return response
+
+    def _keep(self, response: _Response) -> _Response:
+        if self.closing:
+            # Proxies then stop using this connection, instead of meeting its end in the middle of a request.
+            response.force_close()
         return response
 
     def _headers(self, kind: str) -> dict[str, str]:

@@ -67,7 +67,7 @@ class Server:
             # Longer than Envoy keeps an idle connection (1 h): the side that sends requests has to close first.
             keepalive_timeout=3900.0,
         )
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)  # the grace is over by then: see drain
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port, backlog=1024)
         await site.start()
@@ -110,9 +110,10 @@ class Server:
         path = request.path
         chat = _GENERATING.get(path)
         tenant = self._tenants.label(request.headers.get("x-client-id"))
+        route = _route(path) if chat is None else path
+        incoming = Incoming(request, route, tenant, self._settings.pod, closing=self._readiness.draining)
         if chat is None:
-            return await self._handle_reading(Incoming(request, _route(path), tenant, self._settings.pod))
-        incoming = Incoming(request, path, tenant, self._settings.pod)
+            return await self._handle_reading(incoming)
         self._last_request = time.monotonic()
         self._inflight += 1
         self._metrics.inflight(self._inflight)

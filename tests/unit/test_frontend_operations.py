@@ -215,7 +215,8 @@ def test_after_sigterm_requests_in_flight_and_new_ones_are_answered_before_it_en
                 process.send_signal(signal.SIGTERM)
                 assert json.loads(process.stdout.readline())["event"] == "draining"
                 assert httpx.get(f"{url}/health/ready").status_code == 503
-                assert httpx.post(f"{url}/v1/completions", json={**body, "stream": False}).status_code == 200
+                late = httpx.post(f"{url}/v1/completions", json={**body, "stream": False})
+                assert (late.status_code, late.headers["connection"]) == (200, "close")
                 assert [line for line in lines if line][-1] == "data: [DONE]"
             assert process.wait(20) == 0
         finally:
