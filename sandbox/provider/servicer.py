@@ -20,8 +20,8 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from sandbox.provider.contract import (
     Changes,
     Failure,
-    NotReadyError,
     Naming,
+    NotReadyError,
     Provider,
     ProviderError,
     ResourceType,
@@ -221,7 +221,7 @@ def _abort_partly(context: Context, error: NotReadyError) -> NoReturn:
     """The rich error that tells the engine to keep the object in its state."""
     detail = any_pb2.Any()
     detail.Pack(
-        pb.ErrorResourceNotReadyError(
+        pb.ErrorResourceInitFailed(
             id=error.identifier,
             properties=encode(error.outputs),
             inputs=encode(error.inputs),

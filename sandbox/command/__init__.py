@@ -1,0 +1,1 @@
+"""`sandbox/pulumi`: the Pulumi CLI with the offline half attached."""

@@ -1,0 +1,5 @@
+"""The end of waiting."""
+
+
+class FailedError(Exception):
+    """The object will not become ready by itself; the text says why."""
