@@ -4,6 +4,8 @@ On a terminal the running steps are redrawn in place; elsewhere (CI, a log) ever
 one more when it takes longer than a second, and a reminder every half minute.
 """
 
+import json
+import os
 import sys
 import threading
 import time
@@ -76,10 +78,16 @@ class Progress:
             raise
         self._end(step, "done in")
 
-    def parallel(self, work: Mapping[str, Callable[[Step], T]], workers: int | None = None) -> dict[str, T]:
+    def parallel(
+        self,
+        work: Mapping[str, Callable[[Step], T]],
+        workers: int | None = None,
+        interrupt: Callable[[], None] = lambda: None,
+    ) -> dict[str, T]:
         """Run functions at the same time, each as a step that it is given; the results by name.
 
         The first exception is raised after the functions that already began have ended; others do not begin.
+        `interrupt` is called after Ctrl-C, to make those that already began end soon.
         """
 
         def one(name: str, function: Callable[[Step], T]) -> T:
@@ -91,7 +99,10 @@ class Progress:
             futures = {name: pool.submit(one, name, function) for name, function in work.items()}
             try:
                 wait(futures.values(), return_when=FIRST_EXCEPTION)
-            finally:  # also after Ctrl-C: nothing new begins
+            except BaseException:
+                interrupt()
+                raise
+            finally:  # nothing new begins
                 pool.shutdown(wait=False, cancel_futures=True)
         for future in futures.values():
             if not future.cancelled() and (error := future.exception()):
@@ -115,6 +126,7 @@ class Progress:
         with self._lock:
             self._running.remove(step)
             took = time.monotonic() - step.began
+            _record(step, verdict, took)
             mark = "+" if verdict.startswith("done") else "!"
             self._write(f"{mark} {step.name}: {verdict} {took:.1f} s")
             if not self._running and self._wake is not None:
@@ -160,6 +172,14 @@ class Progress:
             self._drawn = False
         self.stream.write(text + "\n")
         self.stream.flush()
+
+
+def _record(step: Step, verdict: str, took: float) -> None:
+    """Append an ended step to the file that `LLMOPS_PHASES` names: one JSON object a line, times in seconds."""
+    if path := os.environ.get("LLMOPS_PHASES"):
+        phase = {"step": step.name, "began": time.time() - took, "seconds": took, "done": verdict.startswith("done")}
+        with open(path, "a") as file:
+            file.write(json.dumps(phase) + "\n")
 
 
 SILENT = Progress(quiet=True)  # for callers that show nothing

@@ -24,6 +24,7 @@ from sandbox.toolchain.errors import ToolchainError
 from sandbox.toolchain.families import FAMILIES, GO_VERSION, Family
 
 SOURCES = Path(__file__).resolve().parent / "go"
+_running: set[subprocess.Popen[str]] = set()  # so that an interrupted build can end them
 TAIL = 15  # lines of the compiler's output that are shown when it fails
 REQUIREMENT = re.compile(r"^(?:require )?\s*(?P<path>\S+) (?P<version>v\S+)(?: // indirect)?$", re.MULTILINE)
 REPLACEMENT = re.compile(r"^(?:replace )?\s*(?P<path>\S+) => (?P<by>\S+) (?P<version>v\S+)$", re.MULTILINE)
@@ -74,14 +75,22 @@ def build(names: list[str], progress: Progress) -> None:
         def work(step: Step) -> None:
             step.note("fetching modules")
             fetched[family.name].wait()
+            if stop.is_set():
+                raise ToolchainError("interrupted")
             _build(family, _names(family, missing), step)
 
         return work
 
+    def interrupt() -> None:
+        stop.set()
+        for process in list(_running):
+            process.terminate()
+
     fetcher = threading.Thread(target=fetch_all, daemon=True)
     fetcher.start()
     try:
-        progress.parallel({_title(f, missing): one(f) for f in wanted}, workers=_workers())
+        steps = {_title(f, missing): one(f) for f in wanted}
+        progress.parallel(steps, workers=_workers(), interrupt=interrupt)
     finally:
         stop.set()
 
@@ -114,7 +123,8 @@ def _build(family: Family, names: list[str], step: Step) -> None:
             return
         part = target / ".part"
         shutil.rmtree(part, ignore_errors=True)
-        (part / "tmp").mkdir(parents=True)
+        # A killed builder's linker may still be writing its last file there.
+        (part / "tmp").mkdir(parents=True, exist_ok=True)
         try:
             packages = [families.program(name)[1].package for name in names]
             arguments = ["build", "-v", *family.flags(), "-o", f"{part}/", *packages]
@@ -173,9 +183,13 @@ def run_go(arguments: list[str], where: Path, step: Step | None = None, extra: d
                     step.note(text)  # the package being compiled, or the module being fetched
 
         reader = threading.Thread(target=follow, daemon=True)
-        reader.start()
-        output = process.stdout.read()
-        reader.join()
+        _running.add(process)
+        try:
+            reader.start()
+            output = process.stdout.read()
+            reader.join()
+        finally:
+            _running.discard(process)
     if process.returncode:
         raise ToolchainError(_failure(arguments[0], where.name, process.returncode, list(tail)))
     return output

@@ -157,6 +157,21 @@ def test_a_killed_builder_takes_its_compiler_along_and_leaves_nothing_half_made(
     assert leftovers(tmp_path) == []
 
 
+def test_an_interrupted_build_ends_at_once_and_begins_nothing_else(go: FakeGo, tmp_path: Path) -> None:
+    started = go.root / "started"
+    go.behaves(f"echo $$ > {started}; exec sleep 600")
+    script = SCRIPT.replace('toolchain.binary("ratelimit", SILENT)', 'toolchain.build(["ratelimit", "kwok"], SILENT)')
+    script = script.replace("except toolchain", "except KeyboardInterrupt:\n    sys.exit(130)\nexcept toolchain")
+    one_at_a_time = "from sandbox.toolchain import golang\ngolang._workers = lambda: 1\n"
+    builder = subprocess.Popen([sys.executable, "-c", one_at_a_time + script, str(go.root)], cwd=REPOSITORY)
+    wait_until(lambda: started.exists() and started.read_text().strip())
+    builder.send_signal(signal.SIGINT)
+    assert builder.wait(10) == 130
+    assert not (Path("/proc") / started.read_text().strip()).exists()
+    assert go.builds() == 1
+    assert leftovers(tmp_path) == []
+
+
 def test_two_builders_at_once_build_once(go: FakeGo) -> None:
     gate = go.root / "gate"
     go.behaves(f"while [ ! -e {gate} ]; do sleep 0.02; done")
