@@ -5,16 +5,16 @@ from sandbox.progress import Progress
 from stacks.settings import Settings
 
 FEATURES = ("engine", "control-plane", "node", "images", "gateway", "serving")
-UPSTREAM = ("envoy-gateway", "envoy", "ratelimit", "epp", "redis")
-OWN = ("frontend", "engine", "triton-cpu")
+CLUSTER_IMAGES = ("pause", "coredns")
+IMAGES = ("gateway", "envoy", "ratelimit", "epp", "redis", "frontend", "engine", "triton-cpu")
 
 
 def prepare(settings: Settings, progress: Progress) -> None:
     """Everything that `pulumi up` of the local stack finds ready: a running node with images, published models."""
     toolchain.ensure(FEATURES, progress)
-    images.build([*UPSTREAM, *OWN], progress)
+    images.build([*CLUSTER_IMAGES, *IMAGES], progress)
     cluster.start("node", progress)
-    images.load([*UPSTREAM, *OWN], progress)
+    images.load(IMAGES, progress)
     models.publish(settings.models, progress)
 
 

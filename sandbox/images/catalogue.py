@@ -7,11 +7,11 @@ from pathlib import Path
 from components.images import own_image
 from sandbox.images import contexts
 from sandbox.toolchain.errors import ToolchainError
-from stacks.settings import Images
 from stacks.versions import Versions
 
 HERE = Path(__file__).parent
 VERSIONS = Versions()
+REGISTRY = "localhost/llmops"  # the settings' own default; importing them would load Pulumi, half a second
 BASE, PYTHON = "localhost/llmops/base", "localhost/llmops/python"
 
 
@@ -30,7 +30,7 @@ class Image:
 
 
 def _own(name: str) -> str:
-    return own_image(Images().registry, name)
+    return own_image(REGISTRY, name)
 
 
 def _program(name: str) -> Callable[[], Path]:

@@ -2,14 +2,15 @@
 
 import json
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import paths
 from sandbox.images import building
-from sandbox.progress import Progress
+from sandbox.progress import Progress, Step
 from sandbox.toolchain.errors import ToolchainError
 
+WORKERS = 2  # unpacking is a matter of processors
 NAMESPACE = "k8s.io"  # where the kubelet looks
 
 
@@ -30,16 +31,14 @@ def load(names: list[str], instance: str | None, progress: Progress) -> None:
     if not missing:
         return
 
-    def one(name: str) -> None:
-        reference, path = missing[name]
-        with progress.step(f"Import image {name}"):
+    def importer(reference: str, path: Path) -> Callable[[Step], None]:
+        def work(_step: Step) -> None:
             _ctr(cluster.socket(), "images", "import", str(path))
             imported[reference] = path.name
 
-    progress.plan(f"Import image {name}" for name in missing)
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(one, name) for name in missing]:
-            done.result()
+        return work
+
+    progress.parallel({f"Import image {name}": importer(*pair) for name, pair in missing.items()}, WORKERS)
     record.write_text(json.dumps(imported, indent=1, sort_keys=True))
 
 
