@@ -1,0 +1,84 @@
+"""How the time of a preview and the size of the state grow with the number of models."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from bench import rounds, samples
+from bench.platform import Platform, settings
+from bench.results import Result, compared
+
+COUNTS = (1, 10, 50)
+# A quadratic part shows as a steeper second half: of n², the slope from 10 to 50 is 5.5 times that from 1 to 10.
+GOAL = 1.25
+IDS: dict[str, float] = dict.fromkeys(("state.models.time", "state.models.size"), GOAL)
+
+
+def measure(platform: Platform, say: Callable[[str], None]) -> list[Result]:
+    """Preview stacks that differ in nothing but their number of models, against a running cluster."""
+    platform.ensure_up()
+    for count in COUNTS:
+        platform.configure(_stack(count), settings([f"model-{n}" for n in range(1, count + 1)], replicas=1))
+    found = rounds.interleaved({_stack(count): partial(_preview, platform, count) for count in COUNTS}, say=say)
+    seconds = [[value for value, _ in found[_stack(count)]] for count in COUNTS]
+    sizes = [[float(size) for _, size in found[_stack(count)]] for count in COUNTS]
+    return [
+        _figure("state.models.time", "seconds of `sandbox/pulumi preview`", seconds, "s/model"),
+        _figure(
+            "state.models.size",
+            "bytes of the resources that a preview plans to write to the state (a state file is written only by `up`, "
+            "and 50 models' pods do not fit this machine)",
+            sizes,
+            "B/model",
+            {"state file of the running stack": f"{_exported(platform)} B"},
+        ),
+    ]
+
+
+def _figure(
+    identity: str, what: str, values: list[list[float]], unit: str, more: dict[str, Any] | None = None
+) -> Result:
+    """From the rounds' values at 1, 10 and 50 models."""
+    few, some, many = COUNTS
+    late = [(c - b) / (many - some) for b, c in zip(values[1], values[2], strict=True)]
+    early = [(b - a) / (some - few) for a, b in zip(values[0], values[1], strict=True)]
+    fit = samples.line([(count, samples.median(v)) for count, v in zip(COUNTS, values, strict=True)])
+    return compared(
+        identity,
+        f"{what}, for {few}, {some} and {many} models: slope per model from {some} to {many} ÷ slope from {few} to "
+        f"{some}; 1 is a straight line.",
+        GOAL,
+        late,
+        early,
+        unit,
+        details={
+            "medians": {f"{count} models": samples.median(v) for count, v in zip(COUNTS, values, strict=True)},
+            "straight line": {
+                "per model": fit.slope,
+                "without models": fit.intercept,
+                "largest distance from it": f"{fit.residual:.1%}",
+            },
+            **(more or {}),
+        },
+    )
+
+
+def _stack(count: int) -> str:
+    return f"models-{count}"
+
+
+def _preview(platform: Platform, count: int) -> tuple[float, int]:
+    """Seconds of a preview of a new stack, and bytes of the planned resources."""
+    began = time.monotonic()
+    printed = platform.run(
+        *("sandbox/pulumi", "preview", "--stack", _stack(count), "--json", "--suppress-outputs"), seconds=300
+    )
+    took = time.monotonic() - began
+    steps = json.loads(printed)["steps"]
+    return took, sum(len(json.dumps(step.get("newState") or {})) for step in steps)
+
+
+def _exported(platform: Platform) -> int:
+    return len(platform.run("sandbox/pulumi", "stack", "export", "--stack", "local"))
