@@ -244,26 +244,31 @@ def subnets() -> Finding:
 
 
 def leftovers() -> Finding:
-    """Control groups without their cluster: what a crash left."""
-    left = {
+    """Control groups without their cluster's supervisor: what a crash left."""
+    groups = {
         group.name.removeprefix("llmops-")
         for hierarchy in (cgroups.hierarchies() if cgroups.ROOT.is_dir() else [])
         for group in hierarchy.glob("llmops-*")
-        if not group.name.startswith("llmops-try-") and not any(_processes(group))
+        if not group.name.startswith("llmops-try-")
     }
+    left = groups - _supervised()
     if left:
         fix = "LLMOPS_INSTANCE=<name> python -m sandbox.cluster stop clears it; the next `make up` does too"
         return Finding(WARN, f"left by an ended cluster: instance {', '.join(sorted(left))}", fix)
-    return Finding(OK, "nothing left by an ended cluster")
+    running = f" (running: {', '.join(sorted(groups))})" if groups else ""
+    return Finding(OK, f"nothing left by an ended cluster{running}")
 
 
-def _processes(group: Path) -> list[str]:
-    found: list[str] = []
-    for file in [group / "cgroup.procs", *group.rglob("*/cgroup.procs")]:
+def _supervised() -> set[str]:
+    """The instances whose supervisor runs, wherever their state lies."""
+    found: set[str] = set()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found += file.read_text().split()
+            words = file.read_bytes().decode(errors="replace").split("\0")
         except OSError:
-            continue
+            continue  # it has just ended
+        if "sandbox.cluster.supervisor" in words[:-1]:
+            found.add(words[words.index("sandbox.cluster.supervisor") + 1])
     return found
 
 

@@ -1,11 +1,13 @@
 """The doctor: every finding a fact and a fix, and exit 1 when something must be fixed."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from sandbox import doctor, kernel
+from sandbox.cluster import cgroups
 from sandbox.doctor import FAIL, OK, WARN, Finding
 from sandbox.toolchain import families, store
 
@@ -105,3 +107,20 @@ def test_a_registry_that_does_not_answer_fails_only_while_it_is_needed() -> None
     later = doctor.answers("the index", nobody, "pip's index-url", needed=False)
     assert later.level == WARN
     assert "pip's index-url" in later.fix
+
+
+def test_what_a_crashed_cluster_left_is_told_from_a_running_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for instance in ("gone", "runs"):
+        (tmp_path / "memory" / f"llmops-{instance}").mkdir(parents=True)
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path / "memory"])
+    pretends = ["sh", "-c", "read line", "-m", "sandbox.cluster.supervisor", "runs", "plan.json"]
+    with subprocess.Popen(pretends, stdin=subprocess.PIPE) as supervisor:
+        finding = doctor.leftovers()
+        assert supervisor.stdin is not None
+        supervisor.stdin.close()
+    assert finding.level == WARN
+    assert finding.fact == "left by an ended cluster: instance gone"
+    assert doctor.leftovers().fact.endswith("gone, runs")
