@@ -43,16 +43,7 @@ def main() -> int:
 
 def _show(as_json: bool) -> int:
     state = cluster.status()
-    if as_json:
-        print(json.dumps(asdict(state), indent=1, default=str))
-    elif not state.running:
-        print(f"The cluster of instance '{state.instance}' is stopped.")
-    else:
-        print(f"instance {state.instance}, {state.level}, {'ready' if state.ready else 'not ready'}, {state.server}")
-        print(f"{'component':26}{'ready':7}{'restarts':10}{'RSS MiB':>9}{'PSS MiB':>9}")
-        for one in state.components:
-            sizes = f"{one.resident >> 20:9}{one.proportional >> 20:9}"
-            print(f"{one.name:26}{'yes' if one.ready else 'no':7}{one.restarts:<10}{sizes}  {one.exit}")
+    print(json.dumps(asdict(state), indent=1, default=str) if as_json else state)
     return 0 if state.ready else 1
 
 

@@ -181,8 +181,5 @@ def node(addresses: Addresses, directory: Path, root: Path, program: Callable[[s
     ]
 
 
-# The kubeconfig files that components use, by the certificate they carry.
-CLIENTS: dict[Level, tuple[str, ...]] = {
-    "control-plane": ("controller-manager", "scheduler"),
-    "node": ("controller-manager", "scheduler", "kubelet", "proxy"),
-}
+# The components' kubeconfig files, by the certificate they carry.
+CLIENTS = ("controller-manager", "scheduler", "kubelet", "proxy")

@@ -31,6 +31,20 @@ class Status:
     kubeconfig: Path
     components: tuple[ComponentStatus, ...] = ()
 
+    def __str__(self) -> str:
+        """A table for the terminal."""
+        if not self.running:
+            return f"The cluster of instance '{self.instance}' is stopped."
+        state = "ready" if self.ready else "not ready"
+        lines = [
+            f"Cluster of instance '{self.instance}': {self.level}, {state}, {self.server}",
+            f"{'component':26}{'ready':7}{'restarts':10}{'RSS MiB':>9}{'PSS MiB':>9}",
+        ]
+        for one in self.components:
+            sizes = f"{one.resident >> 20:9}{one.proportional >> 20:9}"
+            lines.append(f"{one.name:26}{'yes' if one.ready else 'no':7}{one.restarts:<10}{sizes}  {one.exit}".rstrip())
+        return "\n".join(lines)
+
 
 def status(instance: str) -> Status:
     """The cluster of an instance now. Takes a few milliseconds."""
@@ -42,6 +56,8 @@ def status(instance: str) -> Status:
     if identity is not None:
         found.append(ComponentStatus("supervisor", True, 0, "", *memory(identity.pid)))
     for name, state in states.items():
+        if name == "sweep":
+            continue  # ran once; there is nothing to show
         outer = pids.get(state["pid"], 0)
         found.append(ComponentStatus(name, state["ready"], state["restarts"], state["exit"], *memory(outer)))
     level = "node" if "kubelet" in states else "control-plane"

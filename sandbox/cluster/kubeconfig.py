@@ -38,12 +38,16 @@ def render(server: str, pki: Path, user: str) -> str:
     )
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read; an unchanged file is left alone."""
+def write(path: Path, text: str) -> bool:
+    """Replace a file that only its owner may read; whether its content is new.
+
+    An unchanged file is left alone: kube-proxy watches its own and ends when it is written.
+    """
     if path.exists() and path.read_text() == text:
-        return
+        return False
     part = path.with_name(path.name + ".part")
     part.unlink(missing_ok=True)
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     part.replace(path)
+    return True

@@ -16,14 +16,15 @@ from sandbox.cluster.addresses import Addresses
 from sandbox.cluster.api import Api
 from sandbox.cluster.components import Level
 from sandbox.cluster.errors import ClusterError
-from sandbox.cluster.plan import CONTAINERD_SOCKET, RUN, Plan, read
+from sandbox.cluster.plan import CONTAINERD_SOCKET, Plan, read
 from sandbox.cluster.process import Files, Identity
 from sandbox.cluster.programs import program
 from sandbox.cluster.supervisor import LOCK_FD
-from sandbox.paths import REPOSITORY, cache_root, cluster_dir, containerd_root
+from sandbox.paths import REPOSITORY, cache_root, cluster_dir, containerd_root, state_root
 from sandbox.progress import Progress
 
 READY_WITHIN = 90.0  # seconds; on two idle cores it takes about ten
+MOUNTPOINTS = "mountpoints"  # in the state directory: which directories of the host `start` made
 FREE_BYTES = 512 << 20  # less than this and etcd or containerd stops in the middle
 
 
@@ -90,7 +91,10 @@ def start(instance: str, level: Level, progress: Progress) -> Path:
         cluster = find(instance)
         if cluster.running() is None:
             _check_machine(cluster)
-        plan = _prepare(cluster, level)
+        changed = _write_files(cluster)
+        plan = _plan(cluster, level)
+        if changed or cluster.addresses.interface not in host.links():
+            _halt(cluster)  # what runs was told otherwise, or its cable was pulled
         _adopt_or_stop(cluster, plan)
         if cluster.running() is None:
             with progress.step(f"Start the cluster of instance '{instance}'"):
@@ -115,21 +119,26 @@ def _check_machine(cluster: Cluster) -> None:
             )
 
 
-def _prepare(cluster: Cluster, level: Level) -> Plan:
-    """Certificates, configuration files, and the plan (not yet written)."""
+def _write_files(cluster: Cluster) -> bool:
+    """Certificates, kubeconfigs and the components' configuration; whether anything is new."""
     directory, addresses = cluster.directory, cluster.addresses
     store = containerd_root(cluster.instance)
     for needed in (directory, cluster.files.logs, directory / "cni", store):
         needed.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     pki.ensure(directory / "pki", addresses)
-    for name in components.CLIENTS["node"]:
-        text = kubeconfig.render(components.server(addresses), directory / "pki", name)
-        kubeconfig.write(directory / f"{name}.kubeconfig", text)
-    kubeconfig.write(cluster.kubeconfig, kubeconfig.render(components.server(addresses), directory / "pki", "admin"))
-    group = cgroups.name(cluster.instance)
-    for name, text in files.render(addresses, directory, store, group, pki.NODE).items():
-        (directory / name).write_text(text)
+    server = components.server(addresses)
+    texts = {f"{name}.kubeconfig": kubeconfig.render(server, directory / "pki", name) for name in components.CLIENTS}
+    texts["kubeconfig"] = kubeconfig.render(server, directory / "pki", "admin")
+    texts |= files.render(addresses, directory, store, cgroups.name(cluster.instance), pki.NODE)
+    changed = [name for name, text in texts.items() if kubeconfig.write(directory / name, text)]
+    return bool(changed)
+
+
+def _plan(cluster: Cluster, level: Level) -> Plan:
+    """What the supervisor is to run. A node that runs already stays, whatever level is asked for."""
+    directory, addresses = cluster.directory, cluster.addresses
+    store = containerd_root(cluster.instance)
     wanted = components.control_plane(addresses, directory, program)
     running = read(cluster.files.plan) if cluster.running() else None
     if level == "node" or (running and any(one.name == "kubelet" for one in running.components)):
@@ -169,10 +178,12 @@ def _spawn(cluster: Cluster, plan: Plan) -> None:
     """Clear what a killed cluster left, then start the supervisor in namespaces of its own."""
     control = cluster.files
     _clear(cluster)
-    lock = process.try_lock(control.alive)
+    lock = process.wait_for_lock(control.alive)
     if lock is None:
         raise ClusterError(f"{control.alive} is locked by another process: run 'make down' and try again.")
+    parent = 0
     try:
+        control.identity.unlink(missing_ok=True)
         cgroups.create(cluster.instance)
         _mountpoints(plan)
         plan.write(control.plan)
@@ -183,15 +194,36 @@ def _spawn(cluster: Cluster, plan: Plan) -> None:
         pid = _wait_for_child(cluster, parent)
         Identity(pid, parent, process.namespace(pid)).write(control.identity)
         host.connect(cluster.addresses, pid)
-    except OSError as error:
-        raise ClusterError(f"The cluster could not be started: {error}; run 'make doctor'.") from None
+    except BaseException as error:
+        if parent:  # an interrupted start leaves nothing half plugged in
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(parent, signal.SIGKILL)
+            process.reap(parent)
+        if isinstance(error, OSError):
+            raise ClusterError(f"The cluster could not be started: {error}; run 'make doctor'.") from None
+        raise
     finally:
         os.close(lock)
 
 
 def _mountpoints(plan: Plan) -> None:
+    """The cluster's own directories are mounted over the host's, so the host must have some; remember which it had."""
+    made = state_root() / MOUNTPOINTS
     for where in [where for _, where in plan.binds] + plan.tmpfs:
-        Path(where).mkdir(parents=True, exist_ok=True)
+        if not Path(where).is_dir():
+            Path(where).mkdir(parents=True)
+            with open(made, "a") as record:
+                record.write(where + "\n")
+
+
+def _remove_mountpoints() -> None:
+    """Remove the empty directories made for mounting, unless another cluster has something mounted there."""
+    made = state_root() / MOUNTPOINTS
+    if made.exists() and not process.supervisors():
+        for where in made.read_text().split():
+            with contextlib.suppress(OSError):
+                Path(where).rmdir()
+        made.unlink()
 
 
 def _unshare(cluster: Cluster, lock: int) -> int:
@@ -301,6 +333,10 @@ def _halt(cluster: Cluster) -> None:
     identity = cluster.running()
     if identity is not None:
         process.end(identity)
+    # One whose state directory was deleted under it holds no lock that could be found.
+    for pid in process.supervisors(str(cluster.files.plan)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     _clear(cluster)
 
 
@@ -313,9 +349,7 @@ def stop(instance: str, progress: Progress, delete: bool = False) -> None:
         cluster = find(instance)
         with progress.step(f"Stop the cluster of instance '{instance}'"):
             _halt(cluster)
+            _remove_mountpoints()
         if delete:
             shutil.rmtree(cluster.directory, ignore_errors=True)
             subnets.release(instance)
-
-
-__all__ = ["RUN", "Cluster", "find", "start", "stop"]

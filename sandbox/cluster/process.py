@@ -94,6 +94,14 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
+def wait_for_lock(path: Path, seconds: float = 15.0) -> int | None:
+    """As `try_lock`, but give a supervisor that is just ending the time to do so."""
+    deadline = time.monotonic() + seconds
+    while (descriptor := try_lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)  # flock has no deadline of its own
+    return descriptor
+
+
 def running(files: Files) -> Identity | None:
     """The living supervisor, or None."""
     if not files.alive.exists():
@@ -116,6 +124,17 @@ def components(files: Files) -> dict[str, dict[str, Any]]:
 def processes() -> list[int]:
     """Every process of this machine."""
     return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+
+
+def supervisors(plan: str = "") -> list[int]:
+    """The supervisors on this machine, or those of one plan file."""
+    found: list[int] = []
+    for pid in processes():
+        with contextlib.suppress(OSError):
+            words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if "sandbox.cluster.supervisor" in words and words[-2] == (plan or words[-2]):
+                found.append(pid)
+    return found
 
 
 def child_of(parent: int) -> int | None:

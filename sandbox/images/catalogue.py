@@ -12,7 +12,6 @@ from stacks.versions import Versions
 HERE = Path(__file__).parent
 VERSIONS = Versions()
 REGISTRY = "localhost/llmops"  # the settings' own default; importing them would load Pulumi, half a second
-BASE, PYTHON = "localhost/llmops/base", "localhost/llmops/python"
 
 
 @dataclass(frozen=True, kw_only=True)
