@@ -9,6 +9,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -53,6 +54,7 @@ class Metrics:
     def __init__(self, model: str) -> None:
         disable_created_metrics()  # they double the series and nobody here reads them
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # CPU, memory, open files
         self._model = model
         by = ("tenant", "model")
         self._requests = Counter(

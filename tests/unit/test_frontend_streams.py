@@ -47,6 +47,19 @@ def raw_request(rig: Rig, **body: Any) -> socket.socket:
     return client
 
 
+def test_a_client_that_waits_to_be_invited_is_invited(rig: Rig) -> None:
+    data = json.dumps({"model": MODEL, "prompt": "x", "max_tokens": 50}).encode()
+    head = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += f"Expect: 100-continue\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(rig.url.rpartition(":")[2])), timeout=20) as client:
+        client.sendall(head.encode())
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(data)
+        reply = b"".join(iter(lambda: client.recv(65536), b""))
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"hello world" in reply
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_stops_the_engine(rig: Rig, stream: bool) -> None:
     rig.triton.endless, rig.triton.pause = True, 0.01
