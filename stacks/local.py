@@ -2,16 +2,16 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pulumi
+import yaml
 
 from components.cluster import Cluster
 from components.local_cluster import LocalCluster, LocalClusterArgs
 from components.model_store import DirectoryStore, DirectoryStoreArgs
 from stacks.platform import Platform
 from stacks.settings import Settings
-
-SANDBOX_ADDRESS = "10.246.0.2"  # the first sandbox's node
 
 
 def build(settings: Settings) -> None:
@@ -44,9 +44,20 @@ def _cluster(settings: Settings) -> Cluster:
     args = LocalClusterArgs(
         kubeconfig=content,
         context=settings.sandbox.context,
-        address=settings.sandbox.address or os.environ.get("LLMOPS_NODE_ADDRESS", SANDBOX_ADDRESS),
+        address=settings.sandbox.address or _server_host(content),
     )
     return LocalCluster("local", args).cluster
+
+
+def _server_host(kubeconfig: str) -> str:
+    """The API server's host: on a single node, node ports answer there as well."""
+    try:
+        server = yaml.safe_load(kubeconfig)["clusters"][0]["cluster"]["server"]
+        return urlsplit(server).hostname or ""
+    except (yaml.YAMLError, KeyError, IndexError, TypeError):
+        raise pulumi.RunError(
+            "llmops:sandbox.kubeconfig: names no cluster's server; set it to the kubeconfig of a running cluster"
+        ) from None
 
 
 def _store_path(settings: Settings) -> str:

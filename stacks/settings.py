@@ -108,7 +108,7 @@ class Sandbox(Model):
 
     kubeconfig: str | None = None  # the kubeconfig of a cluster of your own
     context: str | None = None  # which of its contexts; none: the current one
-    address: str | None = None  # where the cluster's node ports are reached; none: the sandbox's own node
+    address: str | None = None  # where the cluster's node ports are reached; none: where its API server is
 
 
 class Settings(Model):

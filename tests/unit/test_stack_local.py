@@ -44,7 +44,7 @@ class Recorder(mocks.Mocks):
 @pytest.fixture
 def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text("apiVersion: v1\nkind: Config\n")
+    kubeconfig.write_text('{"clusters": [{"cluster": {"server": "https://10.0.0.1:6443"}}]}')
     monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
     recorder = Recorder()

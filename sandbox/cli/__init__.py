@@ -1,1 +1,0 @@
-"""The Pulumi CLI with the sandbox attached: provider process, language host, backend, passphrase, project."""
