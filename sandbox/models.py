@@ -24,12 +24,24 @@ def publish(models: tuple[ServedModel, ...], progress: Progress) -> Path:
     for model in models:
         with progress.step(f"Publish {model.name} version {model.version}") as step:
             checkpoint = _tiny(step) if model.source == TINY else _given(model)
-            _engine(
-                "publish",
-                *("--store", str(store), "--model", model.name, "--version", model.version),
-                *("--checkpoint", str(checkpoint), "--mode", model.mode),
-            )
+            _publish(model, store, checkpoint)
     return store
+
+
+def _publish(model: ServedModel, store: Path, checkpoint: Path) -> None:
+    try:
+        _engine(
+            "publish",
+            *("--store", str(store), "--model", model.name, "--version", model.version),
+            *("--checkpoint", str(checkpoint), "--mode", model.mode),
+        )
+    except ModelError as error:
+        if "published already with other content" not in str(error):
+            raise
+        raise ModelError(
+            f"llmops:models {model.name!r}: version {model.version!r} was published with other content before, and "
+            "versions never change; give the model a new version in the stack's file, or start afresh with `make down`"
+        ) from None
 
 
 def _given(model: ServedModel) -> Path:
