@@ -46,7 +46,7 @@ def down(stack: str, arguments: list[str]) -> int:
             # The cluster and everything on it is gone already; what is left is Pulumi's memory of it.
             progress.say("The sandbox's cluster is not running: forgetting what ran on it.")
         else:
-            code = _pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", "--remove", *arguments)
+            code = _pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", *arguments)
         if code != 0:
             return code
     if _own_cluster(settings):
