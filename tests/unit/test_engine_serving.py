@@ -1,6 +1,8 @@
 """The pure parts of the CPU backend: what a request asks for, and when it may start."""
 
 import importlib.util
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +163,30 @@ def test_no_stop_words_are_packed_as_minus_one() -> None:
 def test_what_cannot_be_generated_is_refused_in_one_sentence(tensors: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read(**tensors)
+
+
+def test_the_guardian_ends_the_server_when_the_engine_is_killed_and_only_then() -> None:
+    code = (
+        "import sys, guardian; g = guardian.Guardian(int(sys.argv[1])); print('on', flush=True); input(); g.dismiss()"
+    )
+
+    def engine(server: int) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", code, str(server)]
+        started = subprocess.Popen(command, cwd=HOME, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert started.stdout
+        assert started.stdout.readline() == "on\n"
+        return started
+
+    server = subprocess.Popen(["sleep", "60"])
+    try:
+        engine(server.pid).communicate("\n", timeout=10)
+        assert server.poll() is None
+        killed = engine(server.pid)
+        killed.kill()
+        killed.communicate()
+        assert server.wait(10) == -signal.SIGTERM
+    finally:
+        server.kill()
 
 
 class FakeBackend:

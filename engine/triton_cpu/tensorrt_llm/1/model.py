@@ -19,6 +19,7 @@ import openvino_genai as genai
 import triton_python_backend_utils as pb
 from admission import Admission
 from gauges import Gauges
+from guardian import Guardian
 from order import read_order
 
 TOKENS_PER_BLOCK = 32  # OpenVINO's paged attention on CPU
@@ -81,6 +82,7 @@ class TritonPythonModel:
         self.gauges = Gauges(pb, args["model_name"], args["model_version"], self.admission)
         self.inbox = queue.SimpleQueue()
         self.started, self.stopping = 0, False
+        self.guardian = Guardian(os.getppid())
         self.thread = threading.Thread(target=self._own_engine, name="scheduler")
         self.thread.start()
 
@@ -93,12 +95,13 @@ class TritonPythonModel:
         """Let the requests in flight run to their end, then stop. Triton's exit timeout bounds the wait."""
         self.inbox.put(None)
         self.thread.join()
+        self.guardian.dismiss()
 
     def _own_engine(self):
         try:
             self._run()
         except BaseException:
-            # A server whose scheduler is gone would look ready and never answer.
+            # A server whose scheduler is gone would look ready and never answer: the guardian stops it.
             traceback.print_exc()
             os._exit(1)
 
