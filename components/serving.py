@@ -176,6 +176,7 @@ class TritonServing(pulumi.ComponentResource):
                         {"name": "MAX_INPUT_TOKENS", "value": str(args.max_input_tokens)},
                         {"name": "MAX_OUTPUT_TOKENS", "value": str(args.max_output_tokens)},
                         {"name": "MAX_BODY_BYTES", "value": str(args.max_body_bytes)},
+                        {"name": "DRAIN_SECONDS", "value": str(args.drain_seconds)},
                         {"name": "PORT", "value": str(FRONTEND_PORT)},
                         {
                             "name": "POD_NAME",

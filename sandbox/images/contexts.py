@@ -22,7 +22,16 @@ PYTHON_PACKAGES = (
 )
 GLIBC = ("libc6", "libgcc-s1", "libstdc++6")
 REDIS = (
-    *("redis-tools", "libatomic1", "libjemalloc2", "liblua5.1-0", "liblzf1", "libhiredis0.14", "libssl3"),
+    *(
+        "redis-server",
+        "redis-tools",
+        "libatomic1",
+        "libjemalloc2",
+        "liblua5.1-0",
+        "liblzf1",
+        "libhiredis0.14",
+        "libssl3",
+    ),
     *("libsystemd0", "lua-cjson", "lua-bitop", "zlib1g", "libcap2", "libgcrypt20", "libgpg-error0", "liblzma5"),
     *("libzstd1", "liblz4-1"),
 )
