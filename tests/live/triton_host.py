@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -136,15 +137,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds} s: {what}")
-        with contextlib.suppress(InterruptedError):
-            select_nothing(0.02)
-
-
-def select_nothing(seconds: float) -> None:
-    """Give the processor away for a moment."""
-    import select
-
-    select.select([], [], [], seconds)
+        select.select([], [], [], 0.02)
 
 
 def _server() -> Path:
@@ -159,8 +152,10 @@ def _server() -> Path:
         shutil.copytree(wheel / "nvidia_pytriton.libs", part / "lib")
         shutil.copy2(part / "server" / "python_backend_stubs" / "3.11" / "triton_python_backend_stub", backend)
         # The stub ignores PYTHONPATH, but has its own directory on sys.path.
-        install = ["uv", "pip", "install", "-q", "--no-deps", "--python", sys.executable]
-        subprocess.run([*install, "--target", str(backend), "-r", str(PINS)], check=True)
+        beside = Path(sys.executable).with_name("uv")
+        install = [str(beside) if beside.exists() else "uv", "pip", "install", "-q", "--no-deps"]
+        install += ["--python", sys.executable, "--target", str(backend), "-r", str(PINS)]
+        subprocess.run(install, check=True)
         part.rename(home)
     return home / "server"
 
