@@ -71,12 +71,14 @@ def _environment(own_cli: bool) -> dict[str, str]:
     environment.setdefault("LLMOPS_KUBECONFIG", str(kubeconfig()))
     environment.setdefault("LLMOPS_MODEL_STORE", str(models_dir()))
     if own_cli:
+        # The providers are attached: without this the engine looks for their plugins on the network at every start.
+        environment.setdefault("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
         environment.setdefault("PULUMI_HOME", str(state / "pulumi-home"))
     if "PULUMI_BACKEND_URL" not in environment:
         backend = state / "backend"
         backend.mkdir(parents=True, exist_ok=True)
         environment["PULUMI_BACKEND_URL"] = f"file://{backend}"
-        # The file's `.attrs` companions and the old checkpoint's copy are never read again.
+        # One copy of the state for every update would be kept for ever.
         environment.setdefault("PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS", "true")
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & environment.keys():
         environment["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase(state / "passphrase"))
