@@ -129,6 +129,9 @@ def serve(version: Path, seconds: float = 120, exit_timeout: int = 30) -> Genera
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+            # What killed stubs leave behind.
+            for region in Path("/dev/shm").glob(f"t{http}_*"):
+                region.unlink(missing_ok=True)
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
