@@ -51,7 +51,7 @@ def status(instance: str) -> Status:
     cluster = lifecycle.find(instance)
     identity = cluster.running()
     states = process.components(cluster.files) if identity else {}
-    pids = _by_inner_pid(identity.namespace) if identity else {}
+    pids = by_inner_pid(identity.namespace) if identity else {}
     found: list[ComponentStatus] = []
     if identity is not None:
         found.append(ComponentStatus("supervisor", True, 0, "", *memory(identity.pid)))
@@ -73,7 +73,7 @@ def status(instance: str) -> Status:
     )
 
 
-def _by_inner_pid(namespace: int) -> dict[int, int]:
+def by_inner_pid(namespace: int) -> dict[int, int]:
     """Process numbers inside the cluster → on the host, for processes of the supervisor's own namespace."""
     found: dict[int, int] = {}
     for pid in process.processes():
