@@ -196,8 +196,7 @@ def _spawn(cluster: Cluster, plan: Plan) -> None:
         host.connect(cluster.addresses, pid)
     except BaseException as error:
         if parent:  # an interrupted start leaves nothing half plugged in
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(parent, signal.SIGKILL)
+            process.kill(parent)
             process.reap(parent)
         if isinstance(error, OSError):
             raise ClusterError(f"The cluster could not be started: {error}; run 'make doctor'.") from None
@@ -335,8 +334,7 @@ def _halt(cluster: Cluster) -> None:
         process.end(identity)
     # One whose state directory was deleted under it holds no lock that could be found.
     for pid in process.supervisors(str(cluster.files.plan)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        process.kill(pid)
     _clear(cluster)
 
 

@@ -174,6 +174,17 @@ def end(identity: Identity, seconds: float = 12.0) -> None:
         reap(identity.parent)
 
 
+def kill(pid: int, seconds: float = 10.0) -> None:
+    """SIGKILL a process and wait for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            select([descriptor], [], [], seconds)
+        finally:
+            os.close(descriptor)
+
+
 def reap(pid: int, seconds: float = 2.0) -> None:
     """Collect an ended `unshare` that this very process started; somebody else's is not ours to collect."""
     deadline = time.monotonic() + seconds
