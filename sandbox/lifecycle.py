@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox import local, paths, stackfile
+from sandbox import firstanswer, local, paths, stackfile
 from sandbox.progress import Progress
 from stacks.settings import Settings
 
@@ -22,9 +22,7 @@ def up(stack: str, arguments: list[str]) -> int:
     settings = stackfile.read(stack)
     _prepare(settings, progress)
     code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *arguments)
-    if code == 0:
-        _show_request(stack, settings, progress)
-    return code
+    return code or _show_request(stack, settings, progress)
 
 
 def preview(stack: str, arguments: list[str]) -> int:
@@ -125,18 +123,26 @@ def _has_state(stack: str) -> bool:
     return any(entry["name"].split("/")[-1] == stack for entry in json.loads(listed.stdout or "[]"))
 
 
-def _show_request(stack: str, settings: Settings, progress: Progress) -> None:
+def _show_request(stack: str, settings: Settings, progress: Progress) -> int:
+    """Wait until the first completion comes back, and print the request for it."""
     result = _captured("stack", "output", "--stack", stack, "--json", "--show-secrets")
     if result.returncode != 0:
-        return
+        sys.stderr.write(result.stderr)
+        return result.returncode
     outputs = json.loads(result.stdout)
     tenant = settings.tenants[0].name
-    model = settings.models_of(settings.tenants[0])[0].name
-    body = json.dumps({"model": model, "prompt": "The class statement", "max_tokens": 40})
-    key = f"sandbox/pulumi stack output --stack {stack} apiKeys --show-secrets"
+    key, endpoint = outputs["apiKeys"][tenant], outputs["endpoint"]
+    body = {"model": settings.models_of(settings.tenants[0])[0].name, "prompt": "The class statement"}
+    with progress.step("Wait for the first completion"):
+        answer = firstanswer.wait(f"{endpoint}/v1/completions", key, {**body, "max_tokens": 1})
+    if answer is not None:
+        print(f"up: {endpoint} does not answer: {answer}; see `make status`.", file=sys.stderr)
+        return 1
+    shown = shlex.quote(json.dumps({**body, "max_tokens": 40}))
     print(f"\n{stack} is up after {progress.elapsed():.0f} s ({time.strftime('%H:%M:%S')}). Ask it something:\n")
-    print(f"  curl {outputs['endpoint']}/v1/completions \\")
-    print(f"    -H 'Authorization: Bearer {outputs['apiKeys'][tenant]}' \\")
-    print(f"    -H 'Content-Type: application/json' -d {shlex.quote(body)}\n")
-    print(f"That is {tenant}'s key; all keys: {key}")
-    print(f"OpenAI SDK: base_url={outputs['endpoint']}/v1")
+    print(f"  curl {endpoint}/v1/completions \\")
+    print(f"    -H 'Authorization: Bearer {key}' \\")
+    print(f"    -H 'Content-Type: application/json' -d {shown}\n")
+    print(f"That is {tenant}'s key; all keys: sandbox/pulumi stack output --stack {stack} apiKeys --show-secrets")
+    print(f"OpenAI SDK: base_url={endpoint}/v1")
+    return 0
