@@ -198,6 +198,7 @@ def _spawn(cluster: Cluster, plan: Plan) -> None:
         if parent:  # an interrupted start leaves nothing half plugged in
             process.kill(parent)
             process.reap(parent)
+        cgroups.remove(cluster.instance)
         if isinstance(error, OSError):
             raise ClusterError(f"The cluster could not be started: {error}; run 'make doctor'.") from None
         raise
@@ -281,7 +282,7 @@ def _until(cluster: Cluster, what: str, done: Callable[[], bool], deadline: floa
             reason = "keeps ending" if broken else f"is not ready after {READY_WITHIN:.0f} s"
             raise ClusterError(
                 f"{what} did not come up: {waiting} {reason}. Its log {cluster.files.logs / (waiting + '.log')} ends "
-                f"with:\n{_last_lines(cluster, waiting, 5)}"
+                f"with:\n{_last_lines(cluster, waiting, 5)}\nTo start afresh: make down, then make up."
             )
         time.sleep(0.05)  # the API server announces its readiness to nobody
 

@@ -75,8 +75,15 @@ class Files:
 @contextmanager
 def only_one(path: Path) -> Generator[None]:
     """Hold a lock file; wait for whoever holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as lock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "w")  # noqa: SIM115 (closed below; errors of the block are not ours to explain)
+    except OSError as error:
+        raise ClusterError(
+            f"The state directory {path.parent} cannot be written ({error.strerror}): set LLMOPS_STATE to a "
+            "directory that can be."
+        ) from None
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

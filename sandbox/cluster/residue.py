@@ -34,6 +34,8 @@ def processes(instance: str, identity: Identity | None) -> list[str]:
         with contextlib.suppress(OSError):
             words = (process.PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
             paths = [line.split(":", 2)[2] for line in (process.PROC / str(pid) / "cgroup").read_text().splitlines()]
+            if not words[0]:
+                continue  # ended, and its parent has yet to notice
             named = any(words[i : i + 2] == module for i in range(len(words)))
             inside = identity is not None and process.namespace(pid) == identity.namespace
             if named or inside or any(path == group or path.startswith(group + "/") for path in paths):

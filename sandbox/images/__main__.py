@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from sandbox import images
+from sandbox.cluster.errors import ClusterError
 from sandbox.images.catalogue import catalogue
 from sandbox.toolchain.errors import ToolchainError
 
@@ -23,7 +24,7 @@ def main() -> int:
             images.build(names)
         else:
             images.ensure(names)
-    except ToolchainError as error:
+    except (ClusterError, ToolchainError) as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
     return 0
