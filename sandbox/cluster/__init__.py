@@ -50,6 +50,6 @@ def leftovers(instance: str | None = None) -> list[str]:
 
 def node_address(instance: str | None = None) -> str:
     """The address at which the API server and node ports are reached from this machine."""
-    from sandbox.cluster import lifecycle
+    from sandbox.cluster import handle
 
-    return lifecycle.find(instance or current_instance()).addresses.node
+    return handle.find(instance or current_instance()).addresses.node

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.cluster import components, lifecycle, process
+from sandbox.cluster import components, handle, process
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Status:
 
 def status(instance: str) -> Status:
     """The cluster of an instance now. Takes a few milliseconds."""
-    cluster = lifecycle.find(instance)
+    cluster = handle.find(instance)
     identity = cluster.running()
     states = process.components(cluster.files) if identity else {}
     pids = by_inner_pid(identity.namespace) if identity else {}

@@ -1,79 +1,25 @@
 """Start, stop and look at one instance's cluster."""
 
-import contextlib
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cluster import addresses as subnets
-from sandbox.cluster import cgroups, components, dns, files, host, kubeconfig, pki, process
-from sandbox.cluster.addresses import Addresses
+from sandbox.cluster import cgroups, components, dns, files, host, kubeconfig, launch, pki, process
 from sandbox.cluster.api import Api
 from sandbox.cluster.components import Level
 from sandbox.cluster.errors import ClusterError
-from sandbox.cluster.plan import CONTAINERD_SOCKET, Plan, read
-from sandbox.cluster.process import Files, Identity
+from sandbox.cluster.handle import Cluster, find
+from sandbox.cluster.plan import Plan, read
 from sandbox.cluster.programs import program
-from sandbox.cluster.supervisor import LOCK_FD
-from sandbox.paths import REPOSITORY, cache_root, cluster_dir, containerd_root, state_root
+from sandbox.paths import cache_root, cluster_dir, containerd_root
 from sandbox.progress import Progress
 
 READY_WITHIN = 90.0  # seconds; on two idle cores it takes about ten
-MOUNTPOINTS = "mountpoints"  # in the state directory: which directories of the host `start` made
 FREE_BYTES = 512 << 20  # less than this and etcd or containerd stops in the middle
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """An instance's cluster, running or not."""
-
-    instance: str
-    addresses: Addresses
-
-    @property
-    def directory(self) -> Path:
-        """Its own files."""
-        return cluster_dir(self.instance)
-
-    @property
-    def files(self) -> Files:
-        """Those by which it is controlled."""
-        return Files(self.directory)
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's."""
-        return self.directory / "kubeconfig"
-
-    @property
-    def api(self) -> Api:
-        """The API server as administrator."""
-        return Api(components.server(self.addresses), self.directory / "pki")
-
-    def running(self) -> Identity | None:
-        """The supervisor, if it lives."""
-        return process.running(self.files)
-
-    def socket(self) -> Path:
-        """containerd's socket as a path of the host. Raises ClusterError when the cluster is stopped."""
-        identity = self.running()
-        if identity is None:
-            raise ClusterError(
-                f"The cluster of instance '{self.instance}' is not running: start it with 'make up' or "
-                "'python -m sandbox.cluster start'."
-            )
-        # Through the process, because the socket lies in the cluster's own mount namespace.
-        return Path(f"/proc/{identity.pid}/root{CONTAINERD_SOCKET}")
-
-
-def find(instance: str) -> Cluster:
-    """The cluster of an instance; its subnets are chosen at the first call."""
-    return Cluster(instance, subnets.allocate(instance, subnets.host_routes()))
 
 
 def start(instance: str, level: Level, progress: Progress) -> Path:
@@ -98,7 +44,7 @@ def start(instance: str, level: Level, progress: Progress) -> Path:
         _adopt_or_stop(cluster, plan)
         if cluster.running() is None:
             with progress.step(f"Start the cluster of instance '{instance}'"):
-                _spawn(cluster, plan)
+                launch.spawn(cluster, plan)
         _await(cluster, level, progress)
     return cluster.kubeconfig
 
@@ -174,106 +120,11 @@ def _adopt_or_stop(cluster: Cluster, plan: Plan) -> None:
         os.kill(identity.pid, signal.SIGHUP)
 
 
-def _spawn(cluster: Cluster, plan: Plan) -> None:
-    """Clear what a killed cluster left, then start the supervisor in namespaces of its own."""
-    control = cluster.files
-    _clear(cluster)
-    lock = process.wait_for_lock(control.alive)
-    if lock is None:
-        raise ClusterError(f"{control.alive} is locked by another process: run 'make down' and try again.")
-    parent = 0
-    try:
-        control.identity.unlink(missing_ok=True)
-        cgroups.create(cluster.instance)
-        _mountpoints(plan)
-        plan.write(control.plan)
-        control.status.unlink(missing_ok=True)
-        for log in control.logs.glob("*.log"):
-            log.replace(log.with_suffix(".log.1"))
-        parent = _unshare(cluster, lock)
-        pid = _wait_for_child(cluster, parent)
-        Identity(pid, parent, process.namespace(pid)).write(control.identity)
-        host.connect(cluster.addresses, pid)
-    except BaseException as error:
-        if parent:  # an interrupted start leaves nothing half plugged in
-            process.kill(parent)
-            process.reap(parent)
-        cgroups.remove(cluster.instance)
-        if isinstance(error, OSError):
-            raise ClusterError(f"The cluster could not be started: {error}; run 'make doctor'.") from None
-        raise
-    finally:
-        os.close(lock)
-
-
-def _mountpoints(plan: Plan) -> None:
-    """The cluster's own directories are mounted over the host's, so the host must have some; remember which it had."""
-    made = state_root() / MOUNTPOINTS
-    for where in [where for _, where in plan.binds] + plan.tmpfs:
-        if not Path(where).is_dir():
-            Path(where).mkdir(parents=True)
-            with open(made, "a") as record:
-                record.write(where + "\n")
-
-
-def _remove_mountpoints() -> None:
-    """Remove the empty directories made for mounting, unless another cluster has something mounted there."""
-    made = state_root() / MOUNTPOINTS
-    if made.exists() and not process.supervisors():
-        for where in made.read_text().split():
-            with contextlib.suppress(OSError):
-                Path(where).rmdir()
-        made.unlink()
-
-
-def _unshare(cluster: Cluster, lock: int) -> int:
-    argv = [str(program("unshare")), "--pid", "--mount", "--net", "--ipc", "--uts", "--propagation", "private"]
-    argv += ["--fork", "--kill-child", "--mount-proc", sys.executable, "-S", "-m", "sandbox.cluster.supervisor"]
-    log = str(cluster.files.logs / "supervisor.log")
-    return os.posix_spawn(
-        argv[0],
-        [*argv, cluster.instance, str(cluster.files.plan)],
-        {"PATH": components.PATH, "HOME": "/root", "PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-            (os.POSIX_SPAWN_DUP2, lock, LOCK_FD),
-        ],
-        setsid=True,
-    )
-
-
-def _wait_for_child(cluster: Cluster, parent: int) -> int:
-    deadline = time.monotonic() + 10
-    own = process.namespace(os.getpid())
-    while time.monotonic() < deadline:
-        pid = process.child_of(parent)
-        if pid is not None and process.namespace(pid) not in (0, own):
-            return pid
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(parent, os.WNOHANG)[0] == parent:
-                break
-        time.sleep(0.005)  # a fork announces itself to nobody
-    raise ClusterError(
-        "The kernel refused new namespaces for the cluster "
-        f"({_last_lines(cluster, 'supervisor', 1) or 'no answer'}): run as root outside of a restricted container."
-    )
-
-
-def _last_lines(cluster: Cluster, name: str, count: int) -> str:
-    try:
-        lines = (cluster.files.logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-count:])
-
-
 def _until(cluster: Cluster, what: str, done: Callable[[], bool], deadline: float) -> None:
     """Poll until `done`; raises ClusterError with the log of the component that is to blame."""
     while not done():
         if cluster.running() is None:
-            said = _last_lines(cluster, "supervisor", 3)
+            said = cluster.last_lines("supervisor", 3)
             raise ClusterError(f"The cluster's supervisor ended while {what} was waited for. It said:\n{said}")
         states = process.components(cluster.files)
         broken = next((name for name, state in states.items() if state["restarts"] >= 6), None)
@@ -282,7 +133,7 @@ def _until(cluster: Cluster, what: str, done: Callable[[], bool], deadline: floa
             reason = "keeps ending" if broken else f"is not ready after {READY_WITHIN:.0f} s"
             raise ClusterError(
                 f"{what} did not come up: {waiting} {reason}. Its log {cluster.files.logs / (waiting + '.log')} ends "
-                f"with:\n{_last_lines(cluster, waiting, 5)}\nTo start afresh: make down, then make up."
+                f"with:\n{cluster.last_lines(waiting, 5)}\nTo start afresh: make down, then make up."
             )
         time.sleep(0.05)  # the API server announces its readiness to nobody
 
@@ -322,13 +173,6 @@ def _node_ready(api: Api) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def _clear(cluster: Cluster) -> None:
-    """Whatever the kernel does not take away by itself."""
-    host.disconnect(cluster.addresses)
-    if left := cgroups.remove(cluster.instance):
-        raise ClusterError(f"The control group {left[0]} cannot be removed: a process is still in it (see 'ps').")
-
-
 def _halt(cluster: Cluster) -> None:
     identity = cluster.running()
     if identity is not None:
@@ -336,7 +180,7 @@ def _halt(cluster: Cluster) -> None:
     # One whose state directory was deleted under it holds no lock that could be found.
     for pid in process.supervisors(str(cluster.files.plan)):
         process.kill(pid)
-    _clear(cluster)
+    launch.clear(cluster)
 
 
 def stop(instance: str, progress: Progress, delete: bool = False) -> None:
@@ -348,7 +192,7 @@ def stop(instance: str, progress: Progress, delete: bool = False) -> None:
         cluster = find(instance)
         with progress.step(f"Stop the cluster of instance '{instance}'"):
             _halt(cluster)
-            _remove_mountpoints()
+            launch.remove_mountpoints()
         if delete:
             shutil.rmtree(cluster.directory, ignore_errors=True)
             subnets.release(instance)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sandbox.cluster import cgroups, host, process
 from sandbox.cluster.addresses import Addresses, conflict, host_routes
+from sandbox.cluster.handle import find as find_cluster
 from sandbox.cluster.isolation import INTERFACE
-from sandbox.cluster.lifecycle import find as find_cluster
 from sandbox.cluster.process import Files, Identity
 from sandbox.paths import cluster_dir, containerd_root
 

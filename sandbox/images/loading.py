@@ -16,9 +16,9 @@ NAMESPACE = "k8s.io"  # where the kubelet looks
 
 def load(names: list[str], instance: str | None, progress: Progress) -> None:
     """Import the images that the instance lacks or has with other content."""
-    from sandbox.cluster import lifecycle
+    from sandbox.cluster import handle
 
-    cluster = lifecycle.find(instance or paths.instance())
+    cluster = handle.find(instance or paths.instance())
     wanted = building.archives(names, progress)
     record = paths.containerd_root(cluster.instance) / "imported.json"
     imported = _read(record)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import cluster, paths, toolchain
-from sandbox.cluster import lifecycle
+from sandbox.cluster import handle
 from sandbox.cluster.process import Identity
 from sandbox.progress import SILENT
 
@@ -44,7 +44,7 @@ class TestedCluster:
 
     def identity(self) -> Identity:
         """The living supervisor."""
-        found = lifecycle.find(INSTANCE).running()
+        found = handle.find(INSTANCE).running()
         assert found is not None
         return found
 

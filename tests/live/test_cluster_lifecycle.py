@@ -13,7 +13,7 @@ import pytest
 
 from components.images import own_image
 from sandbox import images, paths
-from sandbox.cluster import cgroups, inspection, lifecycle, process
+from sandbox.cluster import cgroups, handle, inspection, process
 from sandbox.cluster.errors import ClusterError
 from sandbox.progress import SILENT
 from tests.live.cluster import INSTANCE, TestedCluster, gone, until
@@ -85,7 +85,7 @@ def test_starting_again_does_nothing_and_is_quick(tested: TestedCluster) -> None
 
 
 def test_logs_of_a_pod_can_be_read(web: TestedCluster) -> None:
-    url = f"http://{lifecycle.find(INSTANCE).addresses.node}:30081/"
+    url = f"http://{handle.find(INSTANCE).addresses.node}:30081/"
     until(lambda: fetch(url) == 200, what="the web server behind its node port")
     until(lambda: "GET /" in web.kubectl("logs", "deployment/web"), what="the request in the log")
 
@@ -106,7 +106,7 @@ def test_a_port_is_forwarded(web: TestedCluster) -> None:
 def test_pods_services_and_node_ports_are_reached_from_the_host(web: TestedCluster) -> None:
     pod = web.kubectl("get", "pod", "-l", "app=web", "-o", "jsonpath={.items[0].status.podIP}")
     service = web.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
-    node = lifecycle.find(INSTANCE).addresses.node
+    node = handle.find(INSTANCE).addresses.node
     for address in (f"{pod}:8080", service, f"{node}:30081"):
         until(lambda address=address: fetch(f"http://{address}/") == 200, what=address)
 
@@ -123,7 +123,7 @@ def test_a_pod_reaches_nothing_outside(web: TestedCluster) -> None:
 
 
 def test_the_kubelet_answers_nobody_without_a_certificate(tested: TestedCluster) -> None:
-    code = f"https://{lifecycle.find(INSTANCE).addresses.node}:10250/pods"
+    code = f"https://{handle.find(INSTANCE).addresses.node}:10250/pods"
     shown = subprocess.run(
         ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", code], capture_output=True, text=True, check=False
     )
@@ -138,7 +138,7 @@ def test_the_hosts_kernel_settings_stay_as_they_were(tested: TestedCluster) -> N
 
 
 def test_a_component_that_dies_is_started_again(tested: TestedCluster) -> None:
-    files = lifecycle.find(INSTANCE).files
+    files = handle.find(INSTANCE).files
     states = process.components(files)
     inner = inspection.by_inner_pid(tested.identity().namespace)
     os.kill(inner[states["kube-scheduler"]["pid"]], signal.SIGKILL)
@@ -166,7 +166,7 @@ def test_the_kernel_takes_everything_with_a_killed_supervisor_and_a_start_recove
     web.start()
     assert web.identity() != identity
     web.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-    until(lambda: fetch(f"http://{lifecycle.find(INSTANCE).addresses.node}:30081/") == 200, what="the web server")
+    until(lambda: fetch(f"http://{handle.find(INSTANCE).addresses.node}:30081/") == 200, what="the web server")
 
 
 def test_a_deleted_state_directory_does_not_keep_the_cluster_alive(tested: TestedCluster) -> None:
@@ -181,7 +181,7 @@ def test_a_deleted_state_directory_does_not_keep_the_cluster_alive(tested: Teste
 def test_the_detector_sees_a_leftover_of_each_kind(tested: TestedCluster) -> None:
     tested.stop()
     assert tested.leftovers() == []
-    interface = lifecycle.find(INSTANCE).addresses.interface
+    interface = handle.find(INSTANCE).addresses.interface
     mounted = paths.cluster_dir(INSTANCE) / "left"
     mounted.mkdir(parents=True)
     group = cgroups.hierarchies()[0] / cgroups.name(INSTANCE)
@@ -208,7 +208,7 @@ def test_the_detector_sees_a_leftover_of_each_kind(tested: TestedCluster) -> Non
 
 
 def subnet_of_the_host() -> str:
-    addresses = lifecycle.find(INSTANCE).addresses
+    addresses = handle.find(INSTANCE).addresses
     return f"{addresses.host}/30"
 
 
@@ -225,7 +225,7 @@ def test_a_control_plane_alone_is_ready_within_fifteen_seconds_and_grows_a_node(
 def test_a_foreign_network_on_its_subnet_is_one_sentence(tested: TestedCluster) -> None:
     tested.start()
     tested.stop()
-    addresses = lifecycle.find(INSTANCE).addresses
+    addresses = handle.find(INSTANCE).addresses
     subprocess.run(["ip", "link", "add", "foreign0", "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "address", "add", f"{addresses.host}/24", "dev", "foreign0"], check=True)
