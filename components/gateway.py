@@ -40,6 +40,7 @@ class GatewayArgs:
     controller: pulumi.Resource
     envoy_image: str
     replicas: int
+    drain_seconds: int
     node_port: int
     max_body_bytes: int
 
@@ -146,7 +147,7 @@ class Gateway(pulumi.ComponentResource):
         return {
             "luaValidation": "Strict",
             # A leaving Envoy drains: long answers finish, new connections go to the others.
-            "shutdown": {"drainTimeout": "60s", "minDrainDuration": "5s"},
+            "shutdown": {"drainTimeout": f"{args.drain_seconds}s", "minDrainDuration": "2s"},
             "provider": {
                 "type": "Kubernetes",
                 "kubernetes": {

@@ -52,6 +52,7 @@ class Platform:
                 controller=controller.release,
                 envoy_image=versions.envoy_image,
                 replicas=settings.gateway.replicas,
+                drain_seconds=settings.gateway.drain_seconds,
                 node_port=settings.gateway.node_port,
                 max_body_bytes=limits.max_body_bytes,
             ),

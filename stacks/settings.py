@@ -94,6 +94,7 @@ class Gateway(Model):
     """The front door."""
 
     replicas: int = Field(default=1, ge=1, le=16)  # of Envoy
+    drain_seconds: int = Field(default=60, ge=1, le=3600)  # longest answer that a leaving Envoy still finishes
     node_port: int = Field(default=30080, ge=30000, le=32767)  # where the nodes of a local cluster answer
 
 

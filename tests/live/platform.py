@@ -37,6 +37,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "targets": ["local"],
         "models": [{"name": MODEL, "replicas": 3}, {"name": "second", "replicas": 1}],
         "tenants": [{"name": name, **limits} for name, limits in TENANTS.items()],
+        "gateway": {"drainSeconds": 5},
         **changes,
     }
 

@@ -190,7 +190,7 @@ def test_a_node_port_that_is_taken_is_named(platform: Platform) -> None:
         check=True,
         capture_output=True,
     )
-    platform.configure(gateway={"nodePort": 30099})
+    platform.configure(gateway={"nodePort": 30099, "drainSeconds": 5})
     try:
         result = platform.run("make", "up", "ARGS=--color never", check=False)
         assert result.returncode != 0
