@@ -62,13 +62,13 @@ class ObjectRules:
         replace = immutable.by_rule(reference.kind, list(paths), mutable=self._mutable(reference.kind), tested=tested)
         if not replace and tested:
             try:
-                live = self._dry_run(task, reference, state, news)
+                unchanged = self._unchanged(task, reference, state, news)
             except ApiError as error:
                 replace = immutable.by_verdict(error, list(paths))
                 if not replace:
                     raise ProviderError(f"{reference}: {error.message}") from None
             else:
-                if live is not None and state.get("metadata") and outputs.same(state, live):
+                if unchanged:
                     return Changes()  # another spelling of what is there
         old = old_inputs.get("metadata") or {}
         same_name = all(old.get(k) == (news.get("metadata") or {}).get(k) for k in ("name", "namespace"))
@@ -78,6 +78,15 @@ class ObjectRules:
     def _mutable(self, kind: str) -> bool:
         options = self.cluster.options
         return options.config_map_mutable if kind == "ConfigMap" else kind == "Secret" and options.secret_mutable
+
+    def _unchanged(self, task: Task, reference: Reference, state: Properties, news: Properties) -> bool:
+        """Whether an update would leave the object as it is now."""
+        after = self._dry_run(task, reference, state, news)
+        kind = self.cluster.discovery.find(reference.api_version, reference.kind)
+        if after is None or kind is None:
+            return False
+        now = self.cluster.get(kind, reference.namespace, reference.name)
+        return now is not None and outputs.same(now, after)
 
     def _dry_run(self, task: Task, reference: Reference, state: Properties, news: Properties) -> Json | None:
         """The object as an update would leave it; None where the server cannot say yet."""

@@ -1,0 +1,1 @@
+"""The real Pulumi engine, our host and providers, and a real API server; no node."""
