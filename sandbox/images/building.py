@@ -73,12 +73,12 @@ def _pack(image: Image, path: Path, parts: dict[str, Path]) -> None:
             # compressing would cost most of the time.
             _buildah(*storage, "push", "-q", image.reference, f"docker-archive:{made}:{image.reference}")
             os.replace(made, path)
-            _forget_old(image.name, path.parent)
+            forget_old(image.name, path.parent)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _forget_old(name: str, directory: Path) -> None:
+def forget_old(name: str, directory: Path) -> None:
     """Keep an image's two latest archives: every change of a source makes another one."""
     pattern = f"{name}-[0-9a-f]" + "[0-9a-f]" * 11 + ".tar"
     for old in sorted(directory.glob(pattern), key=lambda path: path.stat().st_mtime)[:-2]:
