@@ -9,7 +9,6 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +36,22 @@ def unlock(backend: Path, project: Project, stack: str, say: Callable[[str], Non
         try:
             lock = json.loads(file.read_text())
             pid, host = int(lock["pid"]), str(lock["hostname"])
-            taken = datetime.fromisoformat(str(lock["timestamp"])[:19] + "+00:00").timestamp()
         except (OSError, ValueError, KeyError, TypeError):
             continue  # Pulumi will say what is wrong with it
-        if host == socket.gethostname() and not _alive(pid, taken):
+        if host == socket.gethostname() and not _alive(pid):
             file.unlink(missing_ok=True)
             file.with_name(file.name + ".attrs").unlink(missing_ok=True)
             say(f"An earlier update of {stack} was killed (process {pid}); its lock is removed and the update resumed.")
 
 
-def _alive(pid: int, taken: float) -> bool:
-    """Whether the process that took the lock still runs: same number, and not started after the lock."""
+def _alive(pid: int) -> bool:
+    """Whether a process of this number still runs the CLI. A number that was given out again does not count."""
     try:
-        os.kill(pid, 0)
-        started = Path(f"/proc/{pid}").stat().st_ctime
-        name = Path(f"/proc/{pid}/comm").read_text().strip()
-    except ProcessLookupError:
-        return False
+        text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return True
-    return name.startswith("pulumi") or started <= taken
+        return False
+    name, state = text.partition("(")[2].rpartition(")")[0], text.rpartition(")")[2].split()[0]
+    return name.startswith("pulumi") and state not in ("Z", "X")  # a dead child that nobody has collected
 
 
 def forget_creations(
