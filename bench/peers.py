@@ -70,12 +70,14 @@ def _install(final: Path) -> None:
     variables = {"UV_CACHE_DIR": str(paths.cache_root() / "uv"), **os.environ, **registry.uv_environment()}
     shutil.rmtree(final, ignore_errors=True)
     requirements = [line.split("#")[0].strip() for line in REQUIREMENTS.read_text().splitlines()]
-    overrides = final.with_suffix(".overrides")
+    final.mkdir(parents=True)
+    overrides = final / "overrides.txt"
     # What LiteLLM itself pins tighter than every mirror can serve.
     overrides.write_text("\n".join(r for r in requirements if r and not r.startswith("litellm[")) + "\n")
     install = ["pip", "install", "--quiet", "--only-binary", ":all:", "--python", str(final / "bin" / "python")]
     install += ["--requirement", str(REQUIREMENTS), "--override", str(overrides)]
-    for arguments in (["venv", "--quiet", "--no-project", "--python", sys.executable, str(final)], install):
+    create = ["venv", "--quiet", "--allow-existing", "--no-project", "--python", sys.executable, str(final)]
+    for arguments in (create, install):
         done = subprocess.run([uv, *arguments], env=variables, capture_output=True, text=True)
         if done.returncode:
             raise BenchError(f"LiteLLM {version()} cannot be installed: {' '.join(done.stderr.split())[-400:]}")

@@ -118,14 +118,19 @@ class Platform:
 
     def ensure_up(self) -> None:
         """Bring it up unless it runs already."""
-        if not (cluster.status(self.instance).running and self._has_outputs()):
+        if not self.is_up():
             self.up()
 
-    def _has_outputs(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether the cluster runs with the stack on it."""
         try:
-            return "endpoint" in self.outputs
+            return cluster.status(self.instance).ready and "endpoint" in self.outputs
         except BenchError:
             return False
+
+    def state_bytes(self) -> int:
+        """Size of the stack's state."""
+        return len(self.run("sandbox/pulumi", "stack", "export", "--stack", "local"))
 
     @cached_property
     def outputs(self) -> dict[str, Any]:

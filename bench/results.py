@@ -25,8 +25,8 @@ class Result:
     """One figure. Every ratio is better when smaller, and meets its goal when it is not above it."""
 
     id: str
-    what: str
     goal: float
+    what: str = ""
     ratio: float | None = None  # the median of the rounds' ratios; none when it could not be measured
     rounds: int = 0
     iqr: float | None = None  # of the rounds' ratios

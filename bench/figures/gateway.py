@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from bench import peers, processes, rounds, samples
 from bench.errors import BenchError
 from bench.load.connection import Target, post
-from bench.load.generator import Generator
+from bench.load.generator import LATE, Generator
 from bench.load.shapes import Measured
 from bench.platform import MODEL, TENANT, Platform
 from bench.results import Result, compared
@@ -186,17 +186,22 @@ def _added(latency: dict[str, list[Measured]], rate: float, rates: dict[str, flo
                     ours,
                     theirs,
                     "ms",
-                    details=_context(absolute, rate, rates) if (what, name) == ("chain", "p50") else {},
+                    details=_context(latency, absolute, rate, rates) if (what, name) == ("chain", "p50") else {},
                 )
             )
     return found
 
 
-def _context(absolute: dict[str, dict[str, float]], rate: float, rates: dict[str, float]) -> dict[str, object]:
+def _context(
+    latency: dict[str, list[Measured]], absolute: dict[str, dict[str, float]], rate: float, rates: dict[str, float]
+) -> dict[str, object]:
+    blocks = [block for arm in latency.values() for block in arm]
+    late = sum(block.late > LATE for block in blocks)
     return {
         "load": f"open, Poisson, {rate:.0f} requests a second; one generated token each",
         **{f"{arm}, ms": values for arm, values in absolute.items()},
         "saturation, requests a second": {arm: round(value) for arm, value in rates.items()},
+        "blocks sent more than 5 ms late by a busy machine": f"{late} of {len(blocks)}",
         "what adds": "a difference of two arms' percentiles in one round, not a percentile of differences",
     }
 

@@ -1,6 +1,8 @@
 """How the time of a preview and the size of the state grow with the number of models."""
 
 import json
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -9,18 +11,31 @@ from typing import Any
 from bench import rounds, samples
 from bench.platform import Platform, settings
 from bench.results import Result, compared
+from sandbox import paths
 
 COUNTS = (1, 10, 50)
+INSTANCE = "bench-api"
+CLUSTER = (sys.executable, "-m", "sandbox.cluster")
 # A quadratic part shows as a steeper second half: of n², the slope from 10 to 50 is 5.5 times that from 1 to 10.
 GOAL = 1.25
 IDS: dict[str, float] = dict.fromkeys(("state.models.time", "state.models.size"), GOAL)
 
 
 def measure(platform: Platform, say: Callable[[str], None]) -> list[Result]:
-    """Preview stacks that differ in nothing but their number of models, against a running cluster."""
-    platform.ensure_up()
+    """Preview stacks that differ in nothing but their number of models, against an empty API server of their own."""
+    running = platform.state_bytes() if platform.is_up() else None
+    empty = Platform(platform.directory, INSTANCE)
     for count in COUNTS:
-        platform.configure(_stack(count), settings([f"model-{n}" for n in range(1, count + 1)], replicas=1))
+        empty.configure(_stack(count), settings([f"model-{n}" for n in range(1, count + 1)], replicas=1))
+    empty.run(*CLUSTER, "start", "--control-plane", seconds=300)
+    try:
+        return _results(empty, say, running)
+    finally:
+        empty.run(*CLUSTER, "stop", "--delete", seconds=120)
+        shutil.rmtree(paths.state_dir(INSTANCE), ignore_errors=True)
+
+
+def _results(platform: Platform, say: Callable[[str], None], running: int | None) -> list[Result]:
     found = rounds.interleaved({_stack(count): partial(_preview, platform, count) for count in COUNTS}, say=say)
     seconds = [[value for value, _ in found[_stack(count)]] for count in COUNTS]
     sizes = [[float(size) for _, size in found[_stack(count)]] for count in COUNTS]
@@ -32,7 +47,7 @@ def measure(platform: Platform, say: Callable[[str], None]) -> list[Result]:
             "and 50 models' pods do not fit this machine)",
             sizes,
             "B/model",
-            {"state file of the running stack": f"{_exported(platform)} B"},
+            {"state file of the running stack of one model": f"{running} B"} if running else {},
         ),
     ]
 
@@ -78,7 +93,3 @@ def _preview(platform: Platform, count: int) -> tuple[float, int]:
     took = time.monotonic() - began
     steps = json.loads(printed)["steps"]
     return took, sum(len(json.dumps(step.get("newState") or {})) for step in steps)
-
-
-def _exported(platform: Platform) -> int:
-    return len(platform.run("sandbox/pulumi", "stack", "export", "--stack", "local"))

@@ -69,9 +69,11 @@ def test_a_partial_run_replaces_only_what_it_measured() -> None:
     assert (merged["y"].ratio, merged["y"].run["commit"], merged["y"].run["partial"]) == (3.0, "def", True)
 
 
-def test_a_failure_is_published_but_loses_no_earlier_figure() -> None:
+def test_a_failure_is_published_but_loses_no_earlier_figure(tmp_path: Path) -> None:
     failed = Result(id="x", what="", goal=1, error="The gateway is down.")
-    assert results.merge([], [failed], RUN)[0].error == "The gateway is down."
+    file = tmp_path / "results.json"
+    results.write(file, results.merge([], [failed], RUN))
+    assert results.read(file)[0].error == "The gateway is down."
     earlier = results.merge([], [compared("x", "w", 1, [1.0], [1.0], "s")], RUN)
     assert results.merge(earlier, [failed], LATER)[0].ratio == 1.0
 
