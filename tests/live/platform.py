@@ -67,7 +67,9 @@ class Platform:
         return Client(self.endpoint, self.keys[tenant])
 
     def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "LLMOPS_INSTANCE": self.instance, "LLMOPS_STACKS": str(self.directory), **more}
+        # The outer make's own variables (ARGS above all) are not for the makes in here.
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+        return {**inherited, "LLMOPS_INSTANCE": self.instance, "LLMOPS_STACKS": str(self.directory), **more}
 
     def configure(self, **changes: Any) -> None:
         """Write the stack's file."""
