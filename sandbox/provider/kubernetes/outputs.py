@@ -66,7 +66,8 @@ def drifted(inputs: Properties, before: Properties, now: Properties) -> Properti
     Comparing with what the server made of the inputs, and not with the inputs, keeps its defaults and its
     rewriting of quantities (`1000m` → `1`) from looking like somebody's change.
     """
-    found = _drifted(inputs, before, now)
+    # `stringData` stands in our outputs, but the server never shows it.
+    found = _drifted(inputs, {k: v for k, v in before.items() if k != "stringData"}, now)
     if now.get("kind") == "Secret" and isinstance(texts := found.get("stringData"), dict):
         old, new = before.get("data") or {}, now.get("data") or {}
         kept = {k: v if old.get(k) == new.get(k) else _decoded(new[k]) for k, v in texts.items() if k in new}
