@@ -1,5 +1,6 @@
 """The local stack, built against Pulumi's mocks: what it is made of, and what every pod of it keeps to."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,6 +49,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
     recorder = Recorder()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks want one, and other tests close theirs
     mocks.set_mocks(recorder, project="llmops", stack="local")
     return recorder
 
