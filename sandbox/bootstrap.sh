@@ -5,6 +5,7 @@
 # requirement files, so a second run costs a few milliseconds and a changed pin gets an environment of its own.
 set -eu
 
+NEEDED=2048 # MiB free on the cache's disk
 UV=0.13.9 # resolves and installs in seconds what pip takes a minute for
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -44,6 +45,11 @@ fi
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "$python is older than 3.11 or does not run: set PYTHON to a newer one."
 mkdir -p "$cache/venv" || fail "cannot write to $cache: set LLMOPS_CACHE to a directory that can be written."
+
+# The packages and their downloads take about 1.7 GB; a disk that fills up in the middle fails with anything but a clear word.
+free=$(df -Pk "$cache" | awk 'NR == 2 {print int($4 / 1024)}')
+[ "$free" -ge "$NEEDED" ] ||
+    fail "the disk of the cache directory $cache has no space: $free MiB free, $NEEDED needed; make room there, or set LLMOPS_CACHE to a directory on a larger disk."
 
 # Two commands started together make one environment; the lock goes with the process, whatever ends it.
 exec 9>"$cache/venv/.lock"
