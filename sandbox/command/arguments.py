@@ -8,6 +8,7 @@ from pathlib import Path
 VALUED = frozenset({"-C", "--cwd", "-s", "--stack", "--color", "-v", "--verbose", "--config-file"})
 ALIASES = {"update": "up", "pre": "preview", "down": "destroy", "dn": "destroy", "refresh": "refresh"}
 WITH_PROVIDERS = frozenset({"up", "preview", "destroy", "refresh", "import", "watch"})
+RUNNING = frozenset({"up", "preview"})  # the commands that run the program
 CHANGING = frozenset({"up", "destroy", "refresh", "import"})
 WITH_STACK = frozenset({*WITH_PROVIDERS, "config", "stack", "state", "logs", "cancel"})
 CREATING = frozenset({"up", "preview", "refresh", "import", "config"})

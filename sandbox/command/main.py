@@ -35,6 +35,7 @@ def _run(command: Command, argv: list[str]) -> int:
 
     official = official_pulumi()
     environment = _environment(official is None)
+    project = find(command.folder)
     if official is not None:
         pulumi = official
     else:
@@ -42,7 +43,12 @@ def _run(command: Command, argv: list[str]) -> int:
 
         pulumi = attached(pulumi_program())
     extra: list[str] = []
-    project = find(command.folder)
+    runner = None
+    if official is None and project is not None and command.needs_providers and command.name in arguments.RUNNING:
+        from sandbox.host.warm import VARIABLE, WarmRunner
+
+        runner = WarmRunner(project.folder, environment)
+        environment[VARIABLE] = runner.address
     if project is not None and not command.help and command.name in arguments.WITH_STACK:
         extra = _prepare(command, project, pulumi, environment)
     call = [str(pulumi), *argv[: _insertion(argv)], *extra, *argv[_insertion(argv) :]]
@@ -55,7 +61,11 @@ def _run(command: Command, argv: list[str]) -> int:
     from sandbox.provider.server import Servers
 
     servers = Servers()
-    return run(call, {**environment, "PULUMI_DEBUG_PROVIDERS": servers.environment()})
+    try:
+        return run(call, {**environment, "PULUMI_DEBUG_PROVIDERS": servers.environment()})
+    finally:
+        if runner is not None:
+            runner.close()
 
 
 def _insertion(argv: list[str]) -> int:

@@ -1,12 +1,18 @@
 """The processes that the language host runs, and their end."""
 
+import contextlib
+import json
 import os
 import queue
+import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from sandbox.host import warm
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -20,13 +26,18 @@ class Processes:
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
+        self._warm: list[socket.socket] = []
         self._lock = threading.Lock()
 
-    def run_program(self, python: str, order: str, folder: Path) -> int:
-        """Run a Pulumi program to its end; its exit code. `order` is the request for program.py, as JSON.
+    def run_program(self, python: str, order: dict[str, Any], folder: Path) -> int:
+        """Run a Pulumi program to its end; its exit code. `order` is the request for program.py.
 
         Raises ProgramError where the interpreter is missing.
         """
+        if python == sys.executable:
+            connection = warm.run({**order, "environment": dict(os.environ), "pwd": str(folder)})
+            if connection is not None and (code := self._await(connection)) is not None:
+                return code
         read, write = os.pipe()
         try:
             # -P: the runner's own directory is not on the program's path.
@@ -41,10 +52,28 @@ class Processes:
             os.close(read)
         try:
             with open(write, "wb", buffering=0) as pipe:  # open as long as the program runs: it ends with us
-                _write_all(pipe, order.encode() + b"\n")
+                _write_all(pipe, json.dumps(order).encode() + b"\n")
                 return process.wait()
         finally:
             self._forget(process)
+
+    def _await(self, connection: socket.socket) -> int | None:
+        """The exit code of a program in the warm runner; None if the runner could not take it."""
+        with self._lock:
+            self._warm.append(connection)
+        try:
+            with connection:
+                taken, answer = connection.recv(1), b""
+                if not taken:
+                    return None
+                while chunk := connection.recv(64):
+                    answer += chunk
+                return int(answer) if answer.strip() else 1
+        except OSError:
+            return 130  # terminated
+        finally:
+            with self._lock:
+                self._warm.remove(connection)
 
     def stream(
         self, command: Sequence[str], folder: str | None, environment: dict[str, str] | None, stop: threading.Event
@@ -76,7 +105,10 @@ class Processes:
     def terminate(self) -> None:
         """Ask everything that runs to end."""
         with self._lock:
-            running = list(self._running)
+            running, warm_ones = list(self._running), list(self._warm)
+        for connection in warm_ones:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for process in running:
             _end(process)
 

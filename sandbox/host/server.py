@@ -1,6 +1,5 @@
 """The language host's gRPC service: runs programs, policy packs and source-based plugins as processes."""
 
-import json
 import os
 import select
 import signal
@@ -21,6 +20,7 @@ from pulumi.runtime.proto import plugin_pb2
 
 from sandbox.host.processes import Processes, ProgramError
 from sandbox.host.program import SHOWN
+from sandbox.host.warm import modules_file
 
 MESSAGE_BYTES = 400 << 20  # the engine's own limit
 OPTIONS = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
@@ -97,11 +97,10 @@ class Host(pb_grpc.LanguageRuntimeServicer):
             "monitor_address": request.monitor_address,
             "config": dict(request.config),
             "secret_keys": list(request.configSecretKeys),
+            "modules_file": str(modules_file(Path(info.program_directory))),
         }
         try:
-            code = self.processes.run_program(
-                interpreter(info), json.dumps(order), Path(request.pwd or info.program_directory)
-            )
+            code = self.processes.run_program(interpreter(info), order, Path(request.pwd or info.program_directory))
         except ProgramError as error:
             return pb.RunResponse(error=str(error))
         if code == SHOWN:

@@ -28,7 +28,7 @@ def test_no_secret_is_in_clear_in_the_state_or_in_the_output(project: Project, c
     assert "client-key-data" not in state  # the kubeconfig
     live = cluster.get(f"/api/v1/namespaces/{namespace}/secrets/keys") or {}
     assert base64.b64decode(live["data"]["made"]).decode() == word
-    assert "4 unchanged" in project.up()  # also after a refresh
+    assert "5 unchanged" in project.up()  # also after a refresh
 
 
 def test_a_key_that_leaves_string_data_leaves_the_secret(project: Project, cluster: Api, namespace: str) -> None:
