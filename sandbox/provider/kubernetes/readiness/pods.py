@@ -79,4 +79,5 @@ def last_line(cluster: Cluster, live: Json, container: str, *, previous: bool) -
     metadata = live["metadata"]
     path = f"/api/v1/namespaces/{segment(metadata['namespace'])}/pods/{segment(metadata['name'])}/log"
     query = {"container": container, "tailLines": "1", "previous": "true" if previous else "false"}
-    return cluster.rest.text(path, query).strip()[-300:]
+    lines = cluster.rest.text(path, query).strip().splitlines()
+    return lines[-1][-300:] if lines else ""
