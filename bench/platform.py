@@ -66,7 +66,7 @@ class Platform:
         except subprocess.TimeoutExpired:
             raise BenchError(f"`{' '.join(command)}` did not end within {seconds:.0f} s.") from None
         if done.returncode:
-            said = " ".join((done.stdout + done.stderr).split())[-500:]
+            said = " ".join((done.stderr.strip() or done.stdout).split())[-300:]
             raise BenchError(f"`{' '.join(command)}` ended with {done.returncode}: {said}")
         return done.stdout
 
