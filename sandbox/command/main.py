@@ -114,11 +114,16 @@ def _passphrase(path: Path) -> Path:
 def _prepare(command: Command, project: Project, pulumi: Path, environment: dict[str, str]) -> list[str]:
     """Recover what a killed update left, create a missing stack; the flags that the command needs in addition."""
     home = Path(environment.get("PULUMI_HOME") or Path("~/.pulumi").expanduser())
-    stack = command.stack or environment.get("PULUMI_STACK") or project.selected(home)
+    removing = command.words[:2] in (("stack", "rm"), ("stack", "remove"), ("stack", "delete"))
+    named = command.words[2] if removing and len(command.words) > 2 else None
+    stack = named or command.stack or environment.get("PULUMI_STACK") or project.selected(home)
     if not stack or "/" in stack:
         return []
     backend = recovery.backend_folder(environment["PULUMI_BACKEND_URL"])
     copy = stackfiles.private(project, stack)
+    if removing and copy is not None:
+        stackfiles.forget(project, stack)
+        return ["--preserve-config"]  # the stack's file belongs to the repository and not to this machine's state
     if backend is not None:
         if not recovery.exists(backend, project, stack):
             if command.name in arguments.CREATING:

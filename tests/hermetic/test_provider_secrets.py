@@ -70,3 +70,12 @@ def test_the_checked_in_stack_file_stays_clean(project: Project) -> None:
     assert file.read_text() == before
     passphrase = project.state / "hermetic" / "passphrase"
     assert passphrase.stat().st_mode & 0o077 == 0
+
+
+def test_removing_a_stack_keeps_its_checked_in_file(project: Project) -> None:
+    project.program('pulumi.export("a", 1)')
+    project.up()
+    project.run("destroy", "--yes", "--skip-preview")
+    project.run("stack", "rm", "--yes")
+    assert (project.folder / "Pulumi.dev.yaml").exists()
+    assert "1 created" in project.up()
