@@ -78,4 +78,4 @@ def test_removing_a_stack_keeps_its_checked_in_file(project: Project) -> None:
     project.run("destroy", "--yes", "--skip-preview")
     project.run("stack", "rm", "--yes")
     assert (project.folder / "Pulumi.dev.yaml").exists()
-    assert "1 created" in project.up()
+    assert "2 created" in project.up()
