@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from sandbox import paths
 COUNTS = (1, 10, 50)
 INSTANCE = "bench-api"
 CLUSTER = (sys.executable, "-m", "sandbox.cluster")
-# A quadratic part shows as a steeper second half: of n², the slope from 10 to 50 is 5.5 times that from 1 to 10.
+# A quadratic part shows as a steeper second stretch: of n², that from 10 to 50 is 5.5 times that from 1 to 10.
 GOAL = 1.25
 IDS: dict[str, float] = dict.fromkeys(("state.models.time", "state.models.size"), GOAL)
 
@@ -59,8 +60,9 @@ def _figure(
     few, some, many = COUNTS
     late = [(c - b) / (many - some) for b, c in zip(values[1], values[2], strict=True)]
     early = [(b - a) / (some - few) for a, b in zip(values[0], values[1], strict=True)]
-    fit = samples.line([(count, samples.median(v)) for count, v in zip(COUNTS, values, strict=True)])
-    return compared(
+    medians = [samples.median(v) for v in values]
+    fit = samples.line(list(zip(COUNTS, medians, strict=True)))
+    result = compared(
         identity,
         f"{what}, for {few}, {some} and {many} models: slope per model from {some} to {many} ÷ slope from {few} to "
         f"{some}; 1 is a straight line.",
@@ -68,8 +70,9 @@ def _figure(
         late,
         early,
         unit,
+        note="The ratio is that of the medians: a slope is a difference, so those of single rounds scatter (the IQR).",
         details={
-            "medians": {f"{count} models": samples.median(v) for count, v in zip(COUNTS, values, strict=True)},
+            "medians": {f"{count} models": value for count, value in zip(COUNTS, medians, strict=True)},
             "straight line": {
                 "per model": fit.slope,
                 "without models": fit.intercept,
@@ -78,6 +81,13 @@ def _figure(
             **(more or {}),
         },
     )
+    return replace(result, ratio=slope_ratio(*medians))
+
+
+def slope_ratio(at_few: float, at_some: float, at_many: float) -> float:
+    """The slope of the second stretch ÷ that of the first."""
+    few, some, many = COUNTS
+    return (at_many - at_some) / (many - some) / ((at_some - at_few) / (some - few))
 
 
 def _stack(count: int) -> str:

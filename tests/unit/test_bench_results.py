@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import report, results, rounds, samples
+from bench.figures import states
 from bench.results import Result, Run, compared
 
 RUN = Run(date="2026-01-02 03:04:05 UTC", commit="abc", machine="2 × A, 8 GiB", partial=False)
@@ -103,3 +104,8 @@ def test_the_report_says_when_figures_come_from_different_runs() -> None:
     assert "From more than one run" in page
     assert "commit abc, 2 × A, 8 GiB: x" in page
     assert "commit def, 2 × A, 8 GiB: y" in page
+
+
+def test_the_slope_ratio_is_one_for_a_line_and_shows_what_grows_faster() -> None:
+    assert states.slope_ratio(3.0, 12.0, 52.0) == 1.0
+    assert states.slope_ratio(1.0, 100.0, 2500.0) == pytest.approx(60 / 11)
