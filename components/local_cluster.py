@@ -36,6 +36,9 @@ class LocalCluster(pulumi.ComponentResource):
             # (pulumi-kubernetes#1148): the name, not the content, says which cluster it is.
             cluster_identifier=name,
             enable_server_side_apply=True,
+            # Names are fixed, so a replacement would delete first: for a moment no tenant would have a key.
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.cluster = Cluster(
