@@ -15,12 +15,21 @@ VOLUME = "model-store"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelStore:
-    """A store that pods mount read-only: `<model>/<version>/` holds one published, immutable version."""
+    """Where `<model>/<version>/` holds one published, immutable version. Exactly one of the two ways is set.
 
-    claim_name: pulumi.Output[str]
+    `claim_name`: a volume that pods mount read-only. `remote`: an object store that is copied into the pod by
+    rclone before it serves, e.g. `:s3,provider=AWS,env_auth=true,region=eu-central-1:bucket/models`.
+    """
+
+    claim_name: pulumi.Output[str] | None = None
+    remote: pulumi.Output[str] | None = None
+    # The Kubernetes service account that may read it, where that takes an identity; none: each model's own.
+    service_account: pulumi.Output[str] | None = None
 
     def volume(self) -> VolumeArgsDict:
         """The pod's volume."""
+        if self.claim_name is None:
+            return {"name": VOLUME, "empty_dir": {}}
         return {
             "name": VOLUME,
             "persistent_volume_claim": {"claim_name": self.claim_name, "read_only": True},
@@ -28,6 +37,8 @@ class ModelStore:
 
     def mount(self, model: str, version: str) -> VolumeMountArgsDict:
         """The container's mount of one version at MODEL_PATH."""
+        if self.claim_name is None:
+            return {"name": VOLUME, "mount_path": MODEL_PATH, "read_only": True}
         return {
             "name": VOLUME,
             "mount_path": MODEL_PATH,

@@ -114,8 +114,8 @@ class TritonServing(pulumi.ComponentResource):
             "enable_service_links": False,
             "security_context": RESTRICTED_POD,
             "termination_grace_period_seconds": PRE_STOP_SECONDS + args.drain_seconds + GRACE_MARGIN_SECONDS,
-            "node_selector": args.cluster.node_selector,
-            "tolerations": list(args.cluster.tolerations),
+            "node_selector": args.cluster.system.node_selector,
+            "tolerations": list(args.cluster.system.tolerations),
             "topology_spread_constraints": [
                 {
                     "max_skew": 1,

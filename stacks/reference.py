@@ -6,7 +6,7 @@ A test keeps both equal, so the page cannot lag behind the schema.
 import inspect
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -16,9 +16,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "deploy" / "configuration.
 HEAD = """\
 # Configuration
 
-Every setting of a stack, generated from `stacks/settings.py`. A stack file (`Pulumi.<stack>.yaml`) names only what
-differs from the defaults, each key as `llmops:<key>`. Unknown keys, wrong types and contradictions are refused with
-one sentence each before anything is touched.
+Every setting of a stack, generated from `stacks/settings.py` and `stacks/schema/`. A stack file
+(`Pulumi.<stack>.yaml`) names only what differs from the defaults, each key as `llmops:<key>`. Unknown keys, wrong
+types and contradictions are refused with one sentence each before anything is touched.
 
 The secret map `llmops:apiKeys` (tenant → key) brings keys of your own; tenants without one get a generated key:
 `sandbox/pulumi config set --secret --path 'llmops:apiKeys.team-a' <key> --stack <stack>`.
@@ -35,7 +35,7 @@ def _models(title: str, model: type[BaseModel]) -> list[tuple[str, type[BaseMode
     for name, field in model.model_fields.items():
         inner = _inner(field.annotation)
         if inner:
-            many = "[]" if field.annotation is not inner else ""
+            many = "[]" if get_origin(field.annotation) is tuple else ""
             found += _models(
                 f"{title}:{field.alias or name}{many}" if title == "llmops" else f"{title}.{field.alias or name}{many}",
                 inner,
@@ -96,10 +96,10 @@ def _default(value: Any) -> str:
 def _type(annotation: Any) -> str:
     inner = _inner(annotation)
     if inner:
-        return "map" if annotation is inner else "list of maps"
+        return "list of maps" if get_origin(annotation) is tuple else "map"
     text = str(annotation)
     if "Literal" in text:
-        return "one of " + ", ".join(f"`{word}`" for word in re.findall(r"'(\w+)'", text))
+        return "one of " + ", ".join(f"`{word}`" for word in re.findall(r"'([-\w]+)'", text))
     if "tuple" in text:
         return "list of names"
     for kind, word in (("int", "integer"), ("float", "number"), ("str", "text"), ("bool", "yes or no")):

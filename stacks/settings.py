@@ -5,97 +5,23 @@ wrong is reported as one sentence a mistake, each naming its key; nothing here t
 """
 
 import json
-import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, model_validator
 
+from stacks.schema.access import Keys, Limits, Tenant
+from stacks.schema.base import Model, Name
+from stacks.schema.dgx import Dgx
+from stacks.schema.eks import Eks
+from stacks.schema.gateway import Gateway
+from stacks.schema.gke import Gke
+from stacks.schema.models import ServedModel
+from stacks.schema.storage import Storage
 from stacks.versions import Versions
 
-# A name becomes part of Kubernetes object names ("triton-<model>-frontend-…", 63 characters at most) and labels.
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-
-
-def _name(value: str) -> str:
-    if not NAME.fullmatch(value):
-        raise ValueError(
-            f"{value!r} is not a name; use 1 to 40 lower-case letters, digits and '-', "
-            "starting and ending with a letter or digit"
-        )
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]
-
-
-class Model(BaseModel):
-    """Shared behaviour of every settings block: frozen, camelCase keys, unknown keys refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False, protected_namespaces=()
-    )
-
-
-class Resources(Model):
-    """What one serving pod asks of its node, in Kubernetes quantities."""
-
-    cpu: str = "100m"  # requested for Triton
-    memory: str = "384Mi"  # requested for Triton
-    memory_limit: str = "1Gi"  # Triton is ended beyond it
-
-
-class ServedModel(Model):
-    """One model that the platform serves."""
-
-    name: Name  # what clients name in a request's `model`
-    mode: Literal["cpu"] = "cpu"  # `cpu`: Triton's python backend on OpenVINO, for machines without a GPU
-    version: Version = "1"  # the published version that is served
-    # Where the sandbox takes the checkpoint from: `builtin:tiny`, or a directory in Hugging Face's layout.
-    source: str = "builtin:tiny"
-    replicas: int = Field(default=3, ge=1, le=64)
-    max_input_tokens: int = Field(default=768, ge=1)  # tokens
-    max_output_tokens: int = Field(default=256, ge=1)  # tokens; also the most that one request may reserve
-    drain_seconds: int = Field(default=30, ge=1, le=3600)  # longest answer that a leaving replica still finishes
-    resources: Resources = Resources()
-
-
-class Tenant(Model):
-    """A customer of the platform: one API key, the models it may use, its limits."""
-
-    name: Name  # who a key belongs to; the label of the tenant's metrics
-    models: tuple[Name, ...] | None = None  # the models it may use; none: every model
-    requests_per_minute: int = Field(default=60, ge=1)  # requests that pass in one minute of the clock
-    tokens_per_minute: int = Field(default=20_000, ge=1)  # tokens reserved in one minute of the clock
-    key_version: int = Field(default=1, ge=1)  # raise it to give the tenant a new key
-
-
-class Limits(Model):
-    """Limits that hold for every request, whoever sends it."""
-
-    max_body_bytes: int = Field(default=1 << 20, ge=1024, le=32 << 20)  # a larger request body is refused with 413
-    request_timeout_seconds: int = Field(default=300, ge=1, le=3600)  # the longest answer, streamed or not
-    # What the gateway reserves of a tenant's token budget for a prompt: its bytes divided by this. One byte a token
-    # is the upper bound of every byte-level tokenizer, so a budget is never overspent; raise it to charge less.
-    bytes_per_token: float = Field(default=1.0, ge=1.0, le=16.0)
-
-
-class Storage(Model):
-    """The model store. `directory`: a directory on the node, for the local stack."""
-
-    kind: Literal["directory"] = "directory"
-    path: str | None = None  # the directory, absolute; none: the sandbox's own store
-
-
-class Gateway(Model):
-    """The front door."""
-
-    replicas: int = Field(default=1, ge=1, le=16)  # of Envoy
-    drain_seconds: int = Field(default=60, ge=1, le=3600)  # longest answer that a leaving Envoy still finishes
-    node_port: int = Field(default=30080, ge=30000, le=32767)  # where the nodes of a local cluster answer
+Target = Literal["local", "eks", "gke", "dgx"]
 
 
 class Images(Model):
@@ -115,16 +41,21 @@ class Sandbox(Model):
 class Settings(Model):
     """Everything a stack can be told."""
 
-    targets: tuple[Literal["local"], ...] = Field(default=("local",), min_length=1)
+    targets: tuple[Target, ...] = Field(default=("local",), min_length=1)
+    ephemeral: bool = False  # a test cluster: its stores are deleted with it, and it may be destroyed at any time
     namespace: Name = "llm"  # of the models and the tenants' keys
     models: tuple[ServedModel, ...] = Field(min_length=1)
     tenants: tuple[Tenant, ...] = Field(min_length=1)
+    keys: Keys = Keys()
     limits: Limits = Limits()
     storage: Storage = Storage()
     gateway: Gateway = Gateway()
     images: Images = Images()
     versions: Versions = Versions()
     sandbox: Sandbox = Sandbox()
+    eks: Eks | None = None  # needed by the target `eks`
+    gke: Gke | None = None  # needed by the target `gke`
+    dgx: Dgx | None = None  # needed by the target `dgx`
 
     def models_of(self, tenant: Tenant) -> list[ServedModel]:
         """The models that a tenant may use."""
@@ -133,6 +64,11 @@ class Settings(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         mistakes = [*_duplicates("targets", self.targets)]
+        mistakes += [
+            f"{target}: is missing; targets names {target!r}, so set it (docs/deploy/configuration.md)"
+            for target in ("eks", "gke", "dgx")
+            if target in self.targets and getattr(self, target) is None
+        ]
         mistakes += _duplicates("models", [m.name for m in self.models])
         mistakes += _duplicates("tenants", [t.name for t in self.tenants])
         known = {m.name for m in self.models}

@@ -1,14 +1,11 @@
 """Which file builds which target."""
 
-from collections.abc import Callable
+from importlib import import_module
 
-from stacks import local
 from stacks.settings import Settings
-
-BUILDERS: dict[str, Callable[[Settings], None]] = {"local": local.build}
 
 
 def build(settings: Settings) -> None:
-    """Construct every target of the stack."""
+    """Construct every target of the stack. Only its own file is loaded: the clouds' SDKs take seconds to import."""
     for target in settings.targets:
-        BUILDERS[target](settings)
+        import_module(f"stacks.{target}").build(settings)

@@ -76,7 +76,14 @@ def test_a_tenant_without_models_may_use_every_model() -> None:
             "llmops:tenants[0].tokensPerMinute: 3 is below one request of 'tiny-llama', which may ask for 256 tokens; "
             "raise it, or lower the model's maxOutputTokens",
         ),
-        ({"targets": ["eks"]}, "llmops:targets[0]: 'eks' does not fit; input should be 'local'"),
+        (
+            {"targets": ["aks"]},
+            "llmops:targets[0]: 'aks' does not fit; input should be 'local', 'eks', 'gke' or 'dgx'",
+        ),
+        (
+            {"targets": ["eks"]},
+            "llmops:eks: is missing; targets names 'eks', so set it (docs/deploy/configuration.md)",
+        ),
         (
             {"gateway": {"nodePort": 80}},
             "llmops:gateway.nodePort: 80 does not fit; input should be greater than or equal to 30000",

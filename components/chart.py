@@ -1,0 +1,45 @@
+"""Other projects' controllers, from their official charts at pinned versions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.cluster import Cluster
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One chart: `repository` is the chart repository's URL, empty where `name` is an oci:// reference."""
+
+    name: str
+    version: str
+    repository: str = ""
+
+
+def release(
+    resource_name: str,
+    chart: Chart,
+    *,
+    cluster: Cluster,
+    parent: pulumi.Resource,
+    name: str,
+    namespace: pulumi.Input[str],
+    values: dict[str, Any],
+    depends_on: Sequence[pulumi.Resource] = (),
+    timeout: int = 600,
+) -> k8s.helm.v3.Release:
+    """Install `chart` as the Helm release `name`; waits until its workloads are ready, `timeout` seconds at most."""
+    return k8s.helm.v3.Release(
+        resource_name,
+        name=name,
+        chart=chart.name,
+        version=chart.version,
+        repository_opts={"repo": chart.repository} if chart.repository else None,
+        namespace=namespace,
+        timeout=timeout,
+        values=values,
+        opts=cluster.child(parent, depends_on=list(depends_on)),
+    )
