@@ -30,8 +30,13 @@ def release(
     values: dict[str, Any],
     depends_on: Sequence[pulumi.Resource] = (),
     timeout: int = 600,
+    check_values: bool = True,
 ) -> k8s.helm.v3.Release:
-    """Install `chart` as the Helm release `name`; waits until its workloads are ready, `timeout` seconds at most."""
+    """Install `chart` as the Helm release `name`; waits until its workloads are ready, `timeout` seconds at most.
+
+    `check_values` off: helm sends the objects without comparing them to the API's schema first, which a chart needs
+    whose own hook upgrades the CRDs that its objects are written for.
+    """
     return k8s.helm.v3.Release(
         resource_name,
         name=name,
@@ -40,6 +45,7 @@ def release(
         repository_opts={"repo": chart.repository} if chart.repository else None,
         namespace=namespace,
         timeout=timeout,
+        disable_openapi_validation=None if check_values else True,
         values=values,
         opts=cluster.child(parent, depends_on=list(depends_on)),
     )

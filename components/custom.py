@@ -22,6 +22,7 @@ def custom(
     opts: pulumi.ResourceOptions,
     resource_name: str | None = None,
     labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
 ) -> k8s.apiextensions.CustomResource:
     """One object of a custom API; `resource_name` is its Pulumi name where the object's own is not unique."""
     metadata: dict[str, Any] = {"name": name}
@@ -29,6 +30,8 @@ def custom(
         metadata["namespace"] = namespace
     if labels:
         metadata["labels"] = labels
+    if annotations:
+        metadata["annotations"] = annotations
     return k8s.apiextensions.CustomResource(
         resource_name or name, api_version=api_version, kind=kind, metadata=metadata, spec=spec, opts=opts
     )

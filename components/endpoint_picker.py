@@ -14,7 +14,7 @@ from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict
 from components.cluster import Cluster
 from components.custom import custom
 from components.labels import labels, selector
-from components.pods import RESTRICTED_CONTAINER, RESTRICTED_POD
+from components.pods import RESTRICTED_CONTAINER, restricted_pod
 from components.serving import FRONTEND_PORT, METRICS_PORT
 
 GRPC_PORT, HEALTH_PORT, PICKER_METRICS_PORT = 9002, 9003, 9090
@@ -136,7 +136,7 @@ class EndpointPicker(pulumi.ComponentResource):
         return {
             "service_account_name": name,
             "enable_service_links": False,
-            "security_context": RESTRICTED_POD,
+            "security_context": restricted_pod(args.cluster),
             "containers": [
                 {
                     "name": "picker",

@@ -8,7 +8,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.cluster import Cluster
 from components.labels import labels, selector
-from components.pods import RESTRICTED_CONTAINER, RESTRICTED_POD
+from components.pods import RESTRICTED_CONTAINER, restricted_pod
 
 PORT = 6379
 
@@ -45,7 +45,7 @@ class Redis(pulumi.ComponentResource):
                     "spec": {
                         "automount_service_account_token": False,
                         "enable_service_links": False,
-                        "security_context": RESTRICTED_POD,
+                        "security_context": restricted_pod(args.cluster),
                         "containers": [
                             {
                                 "name": "redis",

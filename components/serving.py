@@ -11,7 +11,7 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict, NetworkPo
 from components.cluster import Cluster
 from components.labels import labels, selector
 from components.model_store import MODEL_PATH, ModelStore
-from components.pods import RESTRICTED_CONTAINER, RESTRICTED_POD, probe
+from components.pods import RESTRICTED_CONTAINER, probe, restricted_pod
 
 FRONTEND_PORT, HTTP_PORT, GRPC_PORT, METRICS_PORT = 9000, 8000, 8001, 8002
 # The pod leaves the picker's and the gateway's view before it stops: endpoint updates arrive within about a second.
@@ -112,7 +112,7 @@ class TritonServing(pulumi.ComponentResource):
             "service_account_name": account,
             "automount_service_account_token": False,
             "enable_service_links": False,
-            "security_context": RESTRICTED_POD,
+            "security_context": restricted_pod(args.cluster),
             "termination_grace_period_seconds": PRE_STOP_SECONDS + args.drain_seconds + GRACE_MARGIN_SECONDS,
             "node_selector": args.cluster.system.node_selector,
             "tolerations": list(args.cluster.system.tolerations),

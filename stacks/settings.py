@@ -69,6 +69,9 @@ class Settings(Model):
             for target in ("eks", "gke", "dgx")
             if target in self.targets and getattr(self, target) is None
         ]
+        if self.dgx and "dgx" in self.targets:
+            mistakes += [f"dgx.{mistake}" for mistake in self.dgx.mistakes(self.gateway)]
+            mistakes += [f"storage.{mistake}" for mistake in self.storage.mistakes("nfs")]
         mistakes += _duplicates("models", [m.name for m in self.models])
         mistakes += _duplicates("tenants", [t.name for t in self.tenants])
         known = {m.name for m in self.models}

@@ -3,6 +3,8 @@
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from components.chart import Chart
+
 
 class Versions(BaseModel):
     """Charts and images of third parties. A registry mirror is set by giving the whole reference."""
@@ -18,3 +20,26 @@ class Versions(BaseModel):
     redis_image: str = "docker.io/library/redis:7.0.15"
     # The last endpoint picker that the Gateway API Inference Extension itself shipped.
     endpoint_picker_image: str = "registry.k8s.io/gateway-api-inference-extension/epp:v1.1.0"
+    # NVIDIA's operators, from its catalogue.
+    nvidia_charts: str = "https://helm.ngc.nvidia.com/nvidia"
+    gpu_operator: str = "v26.7.0"
+    network_operator: str = "26.4.1"
+    network_operator_images: str = "network-operator-v26.4.1"
+    doca_driver: str = "doca3.4.1-26.04-1.1.0.0-1"  # the NICs' driver, of the same release
+    metallb_charts: str = "https://metallb.github.io/metallb"
+    metallb: str = "0.16.1"
+
+    @property
+    def gpu_operator_chart(self) -> Chart:
+        """NVIDIA's GPU Operator."""
+        return Chart(name="gpu-operator", version=self.gpu_operator, repository=self.nvidia_charts)
+
+    @property
+    def network_operator_chart(self) -> Chart:
+        """NVIDIA's Network Operator."""
+        return Chart(name="network-operator", version=self.network_operator, repository=self.nvidia_charts)
+
+    @property
+    def metallb_chart(self) -> Chart:
+        """MetalLB."""
+        return Chart(name="metallb", version=self.metallb, repository=self.metallb_charts)

@@ -1,45 +1,19 @@
 """The local stack, built against Pulumi's mocks: what it is made of, and what every pod of it keeps to."""
 
-import asyncio
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime import mocks
 
 from stacks import local
 from stacks.settings import Settings, parse
+from tests.unit.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = Path(__file__).parent / "inventories" / "local.txt"
-
-
-class Recorder(mocks.Mocks):
-    """Keeps every registration; fills in the few outputs that the program builds on."""
-
-    def __init__(self) -> None:
-        self.resources: list[mocks.MockResourceArgs] = []
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources.append(args)
-        outputs = dict(args.inputs)
-        if args.typ == "random:index/randomPassword:RandomPassword":
-            outputs["result"] = "x" * int(args.inputs["length"])
-        if args.typ == "kubernetes:helm.sh/v3:Release":
-            outputs["status"] = {"status": "deployed"}
-        return f"{args.name}-id", outputs
-
-    def call(self, args: mocks.MockCallArgs) -> NoReturn:
-        raise AssertionError(f"the program called {args.token}")
-
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The inputs of every Kubernetes object of a kind, by name."""
-        return {
-            r.name: r.inputs for r in self.resources if r.typ.startswith("kubernetes:") and r.typ.endswith(f":{kind}")
-        }
 
 
 @pytest.fixture
@@ -48,10 +22,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
     kubeconfig.write_text('{"clusters": [{"cluster": {"server": "https://10.0.0.1:6443"}}]}')
     monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
-    recorder = Recorder()
-    asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks want one, and other tests close theirs
-    mocks.set_mocks(recorder, project="llmops", stack="local")
-    return recorder
+    return Recorder.install("local")
 
 
 def build(**changes: Any) -> None:
