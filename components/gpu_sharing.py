@@ -57,7 +57,7 @@ def mig_parted(layouts: Iterable[MigLayout]) -> str:
 
 def device_plugin(strategy: MigStrategy, slices: Iterable[int], resources: Iterable[str]) -> dict[str, str]:
     """The device plugin's configurations by name: WHOLE, and one for each number of pods that take turns."""
-    flags = {"version": "v1", "flags": {"migStrategy": strategy}}
+    flags: dict[str, Any] = {"version": "v1", "flags": {"migStrategy": strategy}}
     found = {WHOLE: flags}
     for count in sorted({count for count in slices if count > 1}):
         shared = [{"name": resource, "replicas": count} for resource in sorted(set(resources))]

@@ -52,8 +52,8 @@ def parse(text: str, context: str | None = None) -> Access:
     chosen = context or document.get("current-context")
     if chosen not in contexts:
         raise KubeError(f"the kubeconfig has no context {chosen!r}; there is {', '.join(sorted(contexts)) or 'none'}")
-    where = clusters.get(contexts[chosen].get("cluster"), {})
-    user = users.get(contexts[chosen].get("user"), {})
+    where = clusters.get(str(contexts[chosen].get("cluster")), {})
+    user = users.get(str(contexts[chosen].get("user")), {})
     if not isinstance(where.get("server"), str):
         raise KubeError(f"the kubeconfig names no server for the context {chosen!r}")
     if "exec" in user:

@@ -32,19 +32,20 @@ class StaticVolume(pulumi.ComponentResource):
         super().__init__("llmops:index:StaticVolume", name, {}, opts)
         capacity = {"storage": "1Gi"}  # required by the API; a volume that exists already has its own size
         modes, tags = [args.access_mode], labels("model-store", name)
+        spec: PersistentVolumeSpecArgsDict = {
+            "capacity": capacity,
+            "access_modes": modes,
+            "storage_class_name": "",
+            # Whatever happens to the claim, nobody empties the store.
+            "persistent_volume_reclaim_policy": "Retain",
+            "claim_ref": {"namespace": args.namespace, "name": name},
+        }
+        if args.mount_options:
+            spec["mount_options"] = args.mount_options
         volume = k8s.core.v1.PersistentVolume(
             f"{name}-volume",
             metadata={"name": pulumi.Output.concat(args.namespace, "-", name), "labels": tags},
-            spec={
-                **args.source,
-                "capacity": capacity,
-                "access_modes": modes,
-                "storage_class_name": "",
-                # Whatever happens to the claim, nobody empties the store.
-                "persistent_volume_reclaim_policy": "Retain",
-                "claim_ref": {"namespace": args.namespace, "name": name},
-                **({"mount_options": args.mount_options} if args.mount_options else {}),
-            },
+            spec={**spec, **args.source},
             opts=args.cluster.child(self, protect=args.protect),
         )
         claim = k8s.core.v1.PersistentVolumeClaim(

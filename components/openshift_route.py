@@ -66,5 +66,5 @@ class OpenShiftRoute(pulumi.ComponentResource):
             },
             opts=args.cluster.child(self),
         )
-        self.endpoint = route.metadata.apply(lambda _: f"https://{args.hostname}")
+        self.endpoint = route.id.apply(lambda _: f"https://{args.hostname}")
         self.register_outputs({"endpoint": self.endpoint})
