@@ -13,7 +13,7 @@ def restricted_namespace(cluster: Cluster, name: str) -> k8s.core.v1.Namespace:
     return k8s.core.v1.Namespace(
         name,
         metadata={"name": name, "labels": {**RESTRICTED_NAMESPACE, "app.kubernetes.io/part-of": PART_OF}},
-        opts=pulumi.ResourceOptions(provider=cluster.provider),
+        opts=pulumi.ResourceOptions(provider=cluster.provider, depends_on=list(cluster.ready)),
     )
 
 

@@ -51,6 +51,7 @@ class Machine:
     efa: int = 0  # Elastic Fabric Adapter interfaces it can have
     accelerator: str = ""  # what Google calls the GPU
     local_ssds: int = 0  # fixed local SSDs (AWS: NVMe instance store volumes)
+    local_ssd_gb: int = 0  # what one of them holds, GB
 
     @property
     def gpu_memory_gib(self) -> int:
@@ -58,9 +59,25 @@ class Machine:
         return self.gpus * self.gpu.memory_gib if self.gpu else 0
 
 
-def _aws(name: str, cpus: int, memory_gib: int, gpu: str = "", gpus: int = 0, efa: int = 0, ssds: int = 0) -> Machine:
+def _aws(
+    name: str,
+    cpus: int,
+    memory_gib: int,
+    gpu: str = "",
+    gpus: int = 0,
+    *,
+    efa: int = 0,
+    ssds: tuple[int, int] = (0, 0),  # how many, and GB of each
+) -> Machine:
     return Machine(
-        name=name, cpus=cpus, memory_gib=memory_gib, gpu=GPUS.get(gpu), gpus=gpus, efa=efa, local_ssds=ssds
+        name=name,
+        cpus=cpus,
+        memory_gib=memory_gib,
+        gpu=GPUS.get(gpu),
+        gpus=gpus,
+        efa=efa,
+        local_ssds=ssds[0],
+        local_ssd_gb=ssds[1],
     )
 
 
@@ -85,25 +102,25 @@ AWS = {
         _aws("m7i.xlarge", 4, 16),
         _aws("m7i.2xlarge", 8, 32),
         _aws("m7i.4xlarge", 16, 64),
-        _aws("g4dn.xlarge", 4, 16, "t4", 1, 0, 1),
-        _aws("g4dn.12xlarge", 48, 192, "t4", 4, 1, 1),
-        _aws("g5.xlarge", 4, 16, "a10g", 1, 0, 1),
-        _aws("g5.2xlarge", 8, 32, "a10g", 1, 0, 1),
-        _aws("g5.12xlarge", 48, 192, "a10g", 4, 1, 1),
-        _aws("g5.48xlarge", 192, 768, "a10g", 8, 1, 2),
-        _aws("g6.xlarge", 4, 16, "l4", 1, 0, 1),
-        _aws("g6.2xlarge", 8, 32, "l4", 1, 0, 1),
-        _aws("g6.12xlarge", 48, 192, "l4", 4, 1, 4),
-        _aws("g6.48xlarge", 192, 768, "l4", 8, 1, 8),
-        _aws("g6e.xlarge", 4, 32, "l40s", 1, 0, 1),
-        _aws("g6e.2xlarge", 8, 64, "l40s", 1, 0, 1),
-        _aws("g6e.12xlarge", 48, 384, "l40s", 4, 1, 2),
-        _aws("g6e.48xlarge", 192, 1536, "l40s", 8, 4, 4),
-        _aws("p4d.24xlarge", 96, 1152, "a100-40gb", 8, 4, 8),
-        _aws("p4de.24xlarge", 96, 1152, "a100-80gb", 8, 4, 8),
-        _aws("p5.48xlarge", 192, 2048, "h100-80gb", 8, 32, 8),
-        _aws("p5en.48xlarge", 192, 2048, "h200-141gb", 8, 16, 8),
-        _aws("p6-b200.48xlarge", 192, 2048, "b200", 8, 8, 8),
+        _aws("g4dn.xlarge", 4, 16, "t4", 1, ssds=(1, 125)),
+        _aws("g4dn.12xlarge", 48, 192, "t4", 4, efa=1, ssds=(1, 900)),
+        _aws("g5.xlarge", 4, 16, "a10g", 1, ssds=(1, 250)),
+        _aws("g5.2xlarge", 8, 32, "a10g", 1, ssds=(1, 450)),
+        _aws("g5.12xlarge", 48, 192, "a10g", 4, efa=1, ssds=(1, 3800)),
+        _aws("g5.48xlarge", 192, 768, "a10g", 8, efa=1, ssds=(2, 3800)),
+        _aws("g6.xlarge", 4, 16, "l4", 1, ssds=(1, 250)),
+        _aws("g6.2xlarge", 8, 32, "l4", 1, ssds=(1, 450)),
+        _aws("g6.12xlarge", 48, 192, "l4", 4, efa=1, ssds=(4, 940)),
+        _aws("g6.48xlarge", 192, 768, "l4", 8, efa=1, ssds=(8, 940)),
+        _aws("g6e.xlarge", 4, 32, "l40s", 1, ssds=(1, 250)),
+        _aws("g6e.2xlarge", 8, 64, "l40s", 1, ssds=(1, 450)),
+        _aws("g6e.12xlarge", 48, 384, "l40s", 4, efa=1, ssds=(2, 1900)),
+        _aws("g6e.48xlarge", 192, 1536, "l40s", 8, efa=4, ssds=(4, 1900)),
+        _aws("p4d.24xlarge", 96, 1152, "a100-40gb", 8, efa=4, ssds=(8, 1000)),
+        _aws("p4de.24xlarge", 96, 1152, "a100-80gb", 8, efa=4, ssds=(8, 1000)),
+        _aws("p5.48xlarge", 192, 2048, "h100-80gb", 8, efa=32, ssds=(8, 3840)),
+        _aws("p5en.48xlarge", 192, 2048, "h200-141gb", 8, efa=16, ssds=(8, 3840)),
+        _aws("p6-b200.48xlarge", 192, 2048, "b200", 8, efa=8, ssds=(8, 3840)),
     )
 }
 

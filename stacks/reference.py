@@ -56,7 +56,7 @@ def _section(title: str, model: type[BaseModel]) -> str:
         f"\n## `{title}`\n\n{inspect.getdoc(model)}\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
     ]
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else _default(field.default)
+        default = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
         kind = _type(field.annotation)
         kind += "".join(f", {word} {rule[1]}" for rule in _bounds(field.metadata) for word in [WORDS[rule[0]]])
         rows.append(f"| `{field.alias or name}` | {kind} | {default} | {comments.get(name, '')} |\n")
@@ -98,8 +98,10 @@ def _type(annotation: Any) -> str:
     if inner:
         return "list of maps" if get_origin(annotation) is tuple else "map"
     text = str(annotation)
-    if "Literal" in text:
-        return "one of " + ", ".join(f"`{word}`" for word in re.findall(r"'([-\w]+)'", text))
+    if choices := re.search(r"Literal\[(.*?)\]", text):
+        return "one of " + ", ".join(f"`{word}`" for word in choices[1].replace("'", "").split(", "))
+    if text.startswith("dict"):
+        return "map of text"
     if "tuple" in text:
         return "list of names"
     for kind, word in (("int", "integer"), ("float", "number"), ("str", "text"), ("bool", "yes or no")):

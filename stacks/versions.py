@@ -28,6 +28,12 @@ class Versions(BaseModel):
     doca_driver: str = "doca3.4.1-26.04-1.1.0.0-1"  # the NICs' driver, of the same release
     metallb_charts: str = "https://metallb.github.io/metallb"
     metallb: str = "0.16.1"
+    # AWS' charts; EKS' add-ons and cluster-autoscaler's image follow the Kubernetes version (stacks/eks_versions.py).
+    eks_charts: str = "https://aws.github.io/eks-charts"
+    load_balancer_controller: str = "3.5.0"
+    efa_device_plugin: str = "v0.5.30"
+    autoscaler_charts: str = "https://kubernetes.github.io/autoscaler"
+    cluster_autoscaler: str = "9.59.0"
 
     @property
     def gpu_operator_chart(self) -> Chart:
@@ -43,3 +49,20 @@ class Versions(BaseModel):
     def metallb_chart(self) -> Chart:
         """MetalLB."""
         return Chart(name="metallb", version=self.metallb, repository=self.metallb_charts)
+
+    @property
+    def load_balancer_controller_chart(self) -> Chart:
+        """The AWS Load Balancer Controller."""
+        return Chart(
+            name="aws-load-balancer-controller", version=self.load_balancer_controller, repository=self.eks_charts
+        )
+
+    @property
+    def efa_device_plugin_chart(self) -> Chart:
+        """AWS' device plugin for the Elastic Fabric Adapter."""
+        return Chart(name="aws-efa-k8s-device-plugin", version=self.efa_device_plugin, repository=self.eks_charts)
+
+    @property
+    def cluster_autoscaler_chart(self) -> Chart:
+        """cluster-autoscaler."""
+        return Chart(name="cluster-autoscaler", version=self.cluster_autoscaler, repository=self.autoscaler_charts)
