@@ -11,20 +11,26 @@ from sandbox.paths import instance as current_instance
 from sandbox.progress import Progress
 
 if TYPE_CHECKING:
-    from sandbox.cluster.components import Level
+    from sandbox.cluster.components import Balancer, Level
     from sandbox.cluster.inspection import Status
 
 __all__ = ["ClusterError", "leftovers", "node_address", "start", "status", "stop"]
 
 
-def start(level: "Level" = "node", progress: Progress | None = None, instance: str | None = None) -> Path:
+def start(
+    level: "Level" = "node",
+    progress: Progress | None = None,
+    instance: str | None = None,
+    balancer: "Balancer" = "address",
+) -> Path:
     """Bring the cluster up and return the administrator's kubeconfig. Idempotent.
 
-    Raises ClusterError with one sentence for the user.
+    Level "fake-nodes" is a control plane and kwok, which plays nodes, load balancers (`balancer` says whether they
+    have a hostname or an address) and volume provisioners. Raises ClusterError with one sentence for the user.
     """
     from sandbox.cluster import lifecycle
 
-    return lifecycle.start(instance or current_instance(), level, progress or Progress())
+    return lifecycle.start(instance or current_instance(), level, progress or Progress(), balancer)
 
 
 def stop(progress: Progress | None = None, instance: str | None = None, delete: bool = False) -> None:

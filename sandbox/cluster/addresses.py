@@ -1,17 +1,14 @@
 """Which subnets an instance's cluster uses: one small number per instance decides them all."""
 
-import fcntl
 import ipaddress
 import json
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sandbox.cluster.errors import ClusterError
 from sandbox.paths import DEFAULT_INSTANCE, state_root
+from sandbox.tables import table
 
 HIGHEST = 255  # the third byte of every address
 
@@ -109,20 +106,6 @@ def check_free(addresses: Addresses, routes: list[Route], instance: str) -> None
         )
 
 
-@contextmanager
-def _table(path: Path) -> Generator[dict[str, int]]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        numbers: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
-        before = dict(numbers)
-        yield numbers
-        if numbers != before:
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
-            part.replace(path)
-
-
 def allocate(instance: str, routes: list[Route]) -> Addresses:
     """The instance's addresses: 0 for "local", else the lowest number that nobody here or on the host uses.
 
@@ -130,7 +113,7 @@ def allocate(instance: str, routes: list[Route]) -> Addresses:
     """
     if instance == DEFAULT_INSTANCE:
         return Addresses(0)
-    with _table(state_root() / "addresses.json") as numbers:
+    with table(state_root() / "addresses.json") as numbers:
         if instance not in numbers:
             taken = set(numbers.values())
             free = (
@@ -152,5 +135,5 @@ def allocate(instance: str, routes: list[Route]) -> Addresses:
 
 def release(instance: str) -> None:
     """Give the instance's number back."""
-    with _table(state_root() / "addresses.json") as numbers:
+    with table(state_root() / "addresses.json") as numbers:
         numbers.pop(instance, None)

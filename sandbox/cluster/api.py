@@ -1,4 +1,4 @@
-"""The little that `start` itself has to say to the API server."""
+"""The little that the sandbox itself has to say to the API server."""
 
 import json
 from pathlib import Path
@@ -37,13 +37,44 @@ class Api:
             return None
         return answer.json() if answer.status == 200 else None
 
+    def list(self, path: str) -> list[dict[str, Any]]:
+        """The objects of a collection. Raises ClusterError with the API server's own message."""
+        return self._call("GET", path).get("items") or []
+
     def apply(self, path: str, manifest: dict[str, Any]) -> None:
         """Server-side apply. Raises ClusterError with the API server's own message."""
-        answer = self._pool.request(
-            "PATCH",
-            f"{self._server}{path}?fieldManager=llmops-sandbox&force=true",
-            body=json.dumps(manifest),
-            headers={"Content-Type": "application/apply-patch+yaml"},
-        )
+        query = "?fieldManager=llmops-sandbox&force=true"
+        self._call("PATCH", path + query, manifest, "application/apply-patch+yaml")
+
+    def create(self, path: str, manifest: dict[str, Any]) -> None:
+        """Make an object in a collection. Raises ClusterError with the API server's own message."""
+        self._call("POST", path, manifest)
+
+    def merge(self, path: str, change: dict[str, Any]) -> None:
+        """Change an object (RFC 7386). Raises ClusterError with the API server's own message."""
+        self._call("PATCH", path, change, "application/merge-patch+json")
+
+    def delete(self, path: str, grace_seconds: int | None = None) -> None:
+        """Delete an object; success when it is gone already. Raises ClusterError with the API server's own message."""
+        options = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
+        self._call("DELETE", path, options, missing=True)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+        *,
+        missing: bool = False,
+    ) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body)
+        try:
+            answer = self._pool.request(method, self._server + path, body=data, headers={"Content-Type": content_type})
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterError(f"The API server at {self._server} does not answer ({error}): see its log.") from None
+        if answer.status == 404 and missing:
+            return {}
         if answer.status >= 300:
             raise ClusterError(f"The API server refused {path}: {answer.json().get('message', answer.status)}")
+        return answer.json()

@@ -10,7 +10,9 @@ from sandbox.cluster.pki import NODE
 from sandbox.cluster.plan import CONTAINERD_SOCKET, Component, Probe
 from sandbox.paths import REPOSITORY
 
-Level = Literal["control-plane", "node"]
+Level = Literal["control-plane", "fake-nodes", "node"]
+# How a LoadBalancer Service of a cluster with fake nodes is reached: as AWS answers, or as everybody else does.
+Balancer = Literal["hostname", "address"]
 
 API_PORT = 6443
 ETCD = "127.0.0.1:2379"
@@ -181,5 +183,32 @@ def node(addresses: Addresses, directory: Path, root: Path, program: Callable[[s
     ]
 
 
+def fake_nodes(addresses: Addresses, directory: Path, program: Callable[[str], Path]) -> list[Component]:
+    """kwok: plays the kubelet of nodes that carry its annotation, and of no others."""
+    return [
+        Component(
+            name="kwok",
+            argv=[
+                str(program("kwok")),
+                f"--kubeconfig={directory / 'kwok.kubeconfig'}",
+                f"--config={directory / 'kwok.yaml'}",
+                "--manage-all-nodes=false",
+                f"--manage-nodes-with-annotation-selector={FAKE}",
+                "--node-lease-duration-seconds=40",  # the kubelet's own; without one the nodes are soon NotReady
+                f"--cidr={addresses.pods}",
+                f"--node-ip={addresses.node}",
+                "--node-port=10247",
+                "--server-address=127.0.0.1:10247",
+                "--v=WARN",
+            ],
+            env=_memory(64),
+            needs=["kube-apiserver"],
+            ready=Probe(tcp="127.0.0.1:10247"),
+        )
+    ]
+
+
+# The annotation by which kwok knows the nodes that it plays.
+FAKE = "kwok.x-k8s.io/node=fake"
 # The components' kubeconfig files, by the certificate they carry.
-CLIENTS = ("controller-manager", "scheduler", "kubelet", "proxy")
+CLIENTS = ("controller-manager", "scheduler", "kubelet", "proxy", "kwok")

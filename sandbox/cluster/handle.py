@@ -36,9 +36,14 @@ class Cluster:
         return self.directory / "kubeconfig"
 
     @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return components.server(self.addresses)
+
+    @property
     def api(self) -> Api:
         """The API server as administrator."""
-        return Api(components.server(self.addresses), self.directory / "pki")
+        return Api(self.server, self.directory / "pki")
 
     def running(self) -> Identity | None:
         """The supervisor, if it lives."""

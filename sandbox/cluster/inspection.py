@@ -25,7 +25,7 @@ class Status:
     instance: str
     running: bool
     ready: bool
-    level: str  # "control-plane", "node", or "" when stopped
+    level: str  # "control-plane", "fake-nodes", "node", or "" when stopped
     server: str
     node_address: str
     kubeconfig: Path
@@ -60,7 +60,7 @@ def status(instance: str) -> Status:
             continue  # ran once; there is nothing to show
         outer = pids.get(state["pid"], 0)
         found.append(ComponentStatus(name, state["ready"], state["restarts"], state["exit"], *memory(outer)))
-    level = "node" if "kubelet" in states else "control-plane"
+    level = "node" if "kubelet" in states else "fake-nodes" if "kwok" in states else "control-plane"
     return Status(
         instance=instance,
         running=identity is not None,

@@ -8,22 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.cluster import addresses as subnets
-from sandbox.cluster import cgroups, components, dns, files, host, kubeconfig, launch, pki, process
+from sandbox.cluster import cgroups, components, dns, files, host, kubeconfig, launch, pki, process, stages
 from sandbox.cluster.api import Api
-from sandbox.cluster.components import Level
+from sandbox.cluster.components import Balancer, Level
 from sandbox.cluster.errors import ClusterError
 from sandbox.cluster.handle import Cluster, find
 from sandbox.cluster.plan import Plan, read
 from sandbox.cluster.programs import program
 from sandbox.paths import cache_root, cluster_dir, containerd_root
 from sandbox.progress import Progress
+from sandbox.toolchain import module_dir
 
 READY_WITHIN = 90.0  # seconds; on two idle cores it takes about ten
 FREE_BYTES = 512 << 20  # less than this and etcd or containerd stops in the middle
 
 
-def start(instance: str, level: Level, progress: Progress) -> Path:
+def start(instance: str, level: Level, progress: Progress, balancer: Balancer = "address") -> Path:
     """Bring the cluster up to `level` and return the administrator's kubeconfig. Does nothing when it is up.
+
+    `balancer` is what LoadBalancer Services of a cluster with fake nodes get.
 
     Raises ClusterError with one sentence when this machine or something in the way prevents it.
     """
@@ -38,6 +41,9 @@ def start(instance: str, level: Level, progress: Progress) -> Path:
         if cluster.running() is None:
             _check_machine(cluster)
         changed = _write_files(cluster)
+        if level == "fake-nodes":
+            text = stages.render(module_dir(stages.KWOK), balancer)
+            changed = kubeconfig.write(cluster.directory / "kwok.yaml", text) or changed
         plan = _plan(cluster, level)
         if changed or cluster.addresses.interface not in host.links():
             _halt(cluster)  # what runs was told otherwise, or its cable was pulled
@@ -82,12 +88,15 @@ def _write_files(cluster: Cluster) -> bool:
 
 
 def _plan(cluster: Cluster, level: Level) -> Plan:
-    """What the supervisor is to run. A node that runs already stays, whatever level is asked for."""
+    """What the supervisor is to run. What runs already stays, whatever level is asked for."""
     directory, addresses = cluster.directory, cluster.addresses
     store = containerd_root(cluster.instance)
     wanted = components.control_plane(addresses, directory, program)
     running = read(cluster.files.plan) if cluster.running() else None
-    if level == "node" or (running and any(one.name == "kubelet" for one in running.components)):
+    names = {one.name for one in running.components} if running else set[str]()
+    if level == "fake-nodes" or "kwok" in names:
+        wanted += components.fake_nodes(addresses, directory, program)
+    if level == "node" or "kubelet" in names:
         wanted += components.node(addresses, directory, store, program)
     return Plan(
         instance=cluster.instance,
@@ -146,6 +155,9 @@ def _await(cluster: Cluster, level: Level, progress: Progress) -> None:
     if not api.ready():
         with progress.step("Wait for the API server"):
             _until(cluster, "The API server", api.ready, deadline)
+    if level == "fake-nodes" and not _answers(cluster, "kwok"):
+        with progress.step("Wait for kwok"):
+            _until(cluster, "kwok", lambda: _answers(cluster, "kwok"), deadline)
     if level == "node":
         if api.get(dns.DEPLOYMENT) is None:
             for path, manifest in dns.objects(cluster.addresses):
@@ -158,13 +170,14 @@ def _await(cluster: Cluster, level: Level, progress: Progress) -> None:
 def _load_images(cluster: Cluster, progress: Progress, deadline: float) -> None:
     from sandbox import images  # it needs the running cluster itself
 
-    def answers() -> bool:
-        return process.components(cluster.files).get("containerd", {}).get("ready", False)
-
-    if not answers():
+    if not _answers(cluster, "containerd"):
         with progress.step("Wait for containerd"):
-            _until(cluster, "containerd", answers, deadline)
+            _until(cluster, "containerd", lambda: _answers(cluster, "containerd"), deadline)
     images.ensure(["pause", "coredns"], cluster.instance, progress)
+
+
+def _answers(cluster: Cluster, component: str) -> bool:
+    return process.components(cluster.files).get(component, {}).get("ready", False)
 
 
 def _node_ready(api: Api) -> bool:

@@ -63,6 +63,7 @@ def certificates(addresses: Addresses) -> list[Certificate]:
         Certificate("controller-manager", "system:kube-controller-manager"),
         Certificate("scheduler", "system:kube-scheduler"),
         Certificate("proxy", "system:kube-proxy"),
+        Certificate("kwok", "kwok", ("system:masters",)),  # it plays kubelets, load balancers and provisioners
         Certificate("kubelet", f"system:node:{NODE}", ("system:nodes",), names=(addresses.node, NODE)),
     ]
 
