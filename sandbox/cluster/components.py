@@ -17,6 +17,8 @@ Balancer = Literal["hostname", "address"]
 API_PORT = 6443
 ETCD = "127.0.0.1:2379"
 
+WEBHOOKS = ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
+
 # The kubelet, kube-proxy and containerd find `nft`, `ip`, `runc` and the shims by PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -31,8 +33,13 @@ def _memory(limit_mib: int, gc_percent: int = 50) -> dict[str, str]:
     return {"GOMEMLIMIT": f"{limit_mib}MiB", "GOGC": str(gc_percent), "PATH": PATH}
 
 
-def control_plane(addresses: Addresses, directory: Path, program: Callable[[str], Path]) -> list[Component]:
-    """etcd, API server, controller manager, scheduler. `program` finds a binary by name."""
+def control_plane(
+    addresses: Addresses, directory: Path, program: Callable[[str], Path], *, webhooks: bool = True
+) -> list[Component]:
+    """etcd, API server, controller manager, scheduler. `program` finds a binary by name.
+
+    Without `webhooks` the API server asks no admission webhook: where no pod runs, none could answer.
+    """
     pki = directory / "pki"
     ready = Probe(https=f"{server(addresses)}/readyz")
     return [
@@ -69,6 +76,7 @@ def control_plane(addresses: Addresses, directory: Path, program: Callable[[str]
                 "--anonymous-auth=false",
                 "--authorization-mode=Node,RBAC",
                 "--enable-admission-plugins=NodeRestriction",
+                *([] if webhooks else [f"--disable-admission-plugins={','.join(WEBHOOKS)}"]),
                 f"--kubelet-certificate-authority={pki / 'ca.crt'}",
                 f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
                 f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",

@@ -91,10 +91,11 @@ def _plan(cluster: Cluster, level: Level) -> Plan:
     """What the supervisor is to run. What runs already stays, whatever level is asked for."""
     directory, addresses = cluster.directory, cluster.addresses
     store = containerd_root(cluster.instance)
-    wanted = components.control_plane(addresses, directory, program)
     running = read(cluster.files.plan) if cluster.running() else None
     names = {one.name for one in running.components} if running else set[str]()
-    if level == "fake-nodes" or "kwok" in names:
+    fake = level == "fake-nodes" or "kwok" in names
+    wanted = components.control_plane(addresses, directory, program, webhooks=not fake)
+    if fake:
         wanted += components.fake_nodes(addresses, directory, program)
     if level == "node" or "kubelet" in names:
         wanted += components.node(addresses, directory, store, program)

@@ -9,13 +9,12 @@ from sandbox.cluster.api import Api
 from sandbox.cluster.errors import ClusterError
 from sandbox.cluster.handle import find as find_cluster
 from sandbox.progress import Progress
-from sandbox.standin import table
+from sandbox.standin import openshift, table
+from sandbox.provider.kubernetes.mark import MARK, NAME
 from sandbox.standin.reserved import Platform
 from sandbox.standin.table import Endpoint, Pretended
 from sandbox.toolchain import ensure
 
-# In the cluster itself, so that whoever reaches it can tell, by whatever kubeconfig.
-MARK = "/api/v1/namespaces/kube-system/configmaps/llmops-standin"
 FEATURES = ("control-plane", "fake-nodes")
 
 
@@ -34,16 +33,17 @@ def create(name: str, platform: Platform, progress: Progress | None) -> Endpoint
     balancer = "hostname" if platform == "eks" else "address"
     kubeconfig = cluster.start("fake-nodes", progress, entry.instance, balancer)
     handle = find_cluster(entry.instance)
-    _mark(handle.api, entry)
+    if handle.api.get(MARK) is None:
+        if platform == "openshift":
+            openshift.install(handle.api)
+        _mark(handle.api, entry)
     table.remember(replace(entry, server=handle.server))
     return Endpoint(handle.server, (handle.directory / "pki" / "ca.crt").read_bytes(), kubeconfig)
 
 
 def _mark(api: Api, entry: Pretended) -> None:
-    if api.get(MARK) is None:
-        data = {"name": entry.name, "platform": entry.platform}
-        manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MARK.rpartition("/")[2]}}
-        api.apply(MARK, {**manifest, "data": data})
+    data = {"name": entry.name, "platform": entry.platform}
+    api.apply(MARK, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": data})
 
 
 def api(name: str) -> Api:

@@ -40,7 +40,7 @@ class Taint:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSpec:
-    """One node, with every GPU that it has. `devices` are further extended resources by name, e.g. `vpc.amazonaws.com/efa` or an RDMA one."""
+    """One node, with all its GPUs. `devices` are further extended resources by name, e.g. `vpc.amazonaws.com/efa`."""
 
     name: str
     cpus: int

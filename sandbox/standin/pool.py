@@ -70,7 +70,7 @@ def _await(api: Api, names: set[str]) -> None:
     while missing := names - {n["metadata"]["name"] for n in api.list(NODES) if _schedulable(n)}:
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"{', '.join(sorted(missing))} not Ready after {READY_WITHIN:.0f} s: see kwok.log in the cluster's logs."
+                f"{', '.join(sorted(missing))} not Ready after {READY_WITHIN:.0f} s: see logs/kwok.log of the cluster."
             )
         tick.wait(0.1)  # never set: a pause between two looks
 

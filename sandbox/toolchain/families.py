@@ -108,6 +108,7 @@ FAMILIES = (
         name="kwok",
         programs=(Program(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok", feature="fake-nodes"),),
     ),
+    Family(name="charts", programs=()),  # modules that are read, for the charts and CRDs in them, and never built
 )
 
 

@@ -4,32 +4,39 @@ A module holds a chart as its project writes it; what the project's release step
 """
 
 import hashlib
-import json
-import os
 import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.paths import cache_root
 from sandbox.provider.contract import ProviderError
+from sandbox.provider.kubernetes import definitions
 
-PREPARATION = "3"  # part of the cache key: raise it when `prepare` changes what it writes
-
-# On every CRD that we apply: what it was made from, so that an unchanged one is left alone.
-CONTENT = "llmops.sandbox/content"
+PREPARATION = "4"  # part of the cache key: raise it when `prepare` changes what it writes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A published chart, and where its source lies."""
+    """A published chart, and where its source lies. Where it is published does not matter: mirrors hold the same."""
 
     reference: str
     version: str
     module: str
     directory: str
+    app_version: str = ""  # where it is not the chart's own
+    definitions: str = ""  # the CRDs' directory in the module, where the release step copies it into the chart
     # What the release step puts for the placeholders of values.tmpl.yaml.
     placeholders: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return name_of(self.reference)
+
+
+def name_of(reference: str) -> str:
+    """The chart's name in `name`, `repository/name` or `oci://…/name`."""
+    return reference.rstrip("/").rpartition("/")[2]
 
 
 CHARTS = (
@@ -43,6 +50,33 @@ CHARTS = (
             "${GatewayImage}": "docker.io/envoyproxy/gateway:v1.9.1",
             "${GatewayImagePullPolicy}": "IfNotPresent",
         },
+    ),
+    Chart(
+        reference="oci://quay.io/jetstack/charts/cert-manager",
+        version="v1.21.2",
+        module="github.com/cert-manager/cert-manager",
+        directory="deploy/charts/cert-manager",
+    ),
+    Chart(
+        reference="oci://public.ecr.aws/karpenter/karpenter",
+        version="1.15.0",
+        module="github.com/aws/karpenter-provider-aws",
+        directory="charts/karpenter",
+        definitions="pkg/apis/crds",  # `crds` is a link there, and modules have no links
+    ),
+    Chart(
+        reference="oci://registry.k8s.io/lws/charts/lws",
+        version="0.9.0",
+        app_version="v0.9.0",
+        module="sigs.k8s.io/lws",
+        directory="charts/lws",
+    ),
+    Chart(
+        reference="https://kubernetes-sigs.github.io/external-dns/external-dns",
+        version="1.22.0",
+        app_version="0.22.0",
+        module="sigs.k8s.io/external-dns",
+        directory="charts/external-dns",
     ),
 )
 
@@ -59,13 +93,18 @@ class Prepared:
         return sorted(self.crds.glob("*.json"))
 
 
-def find(reference: str, version: str | None) -> Chart:
-    """The table's chart. Raises ProviderError naming what there is."""
+def find(reference: str, version: str | None) -> Chart | None:
+    """The table's chart, or None."""
     for chart in CHARTS:
-        if chart.reference == reference and _plain(version) in ("", _plain(chart.version)):
+        if chart.name == name_of(reference) and _plain(version) in ("", _plain(chart.version)):
             return chart
+    return None
+
+
+def unknown(reference: str, version: str | None) -> ProviderError:
+    """One sentence for a chart that is not in the table."""
     known = ", ".join(f"{chart.reference} {chart.version}" for chart in CHARTS)
-    raise ProviderError(
+    return ProviderError(
         f"The chart {reference} {version or ''}".rstrip() + f" has no rule in the sandbox; there is {known} "
         "(sandbox/provider/kubernetes/charts.py)."
     )
@@ -74,31 +113,13 @@ def find(reference: str, version: str | None) -> Chart:
 def prepare(chart: Chart) -> Prepared:
     """The chart in the cache, ready to install. Raises ProviderError."""
     key = hashlib.sha256(f"{chart}\0{PREPARATION}".encode()).hexdigest()[:12]
-    folder = cache_root() / "charts" / f"{Path(chart.directory).name}-{chart.version}-{key}"
-    if not folder.is_dir():
-        part = folder.with_name(f".{folder.name}.{os.getpid()}")
-        shutil.rmtree(part, ignore_errors=True)
-        _write(chart, _source(chart), part)
-        try:
-            part.rename(folder)
-        except OSError:  # another command was quicker
-            shutil.rmtree(part, ignore_errors=True)
+    name = f"{chart.name}-{chart.version}-{key}"
+    folder = definitions.once(name, lambda part: _write(chart, definitions.module(chart.module), part))
     return Prepared(folder / "chart", folder / "crds")
 
 
-def _source(chart: Chart) -> Path:
-    from sandbox.toolchain import ToolchainError, module_dir
-
-    try:
-        module = module_dir(chart.module)
-    except ToolchainError as error:
-        raise ProviderError(f"{chart.module}: {error}") from None
-    if not module.name.endswith(f"@{chart.version}"):
-        raise ProviderError(f"The module {module.name} is not the chart's version {chart.version}: align the two pins.")
-    return module / chart.directory
-
-
-def _write(chart: Chart, source: Path, target: Path) -> None:
+def _write(chart: Chart, module: Path, target: Path) -> None:
+    source = module / chart.directory
     # copyfile: the module cache is read-only, the copy must not be
     shutil.copytree(source, target / "chart", copy_function=shutil.copyfile)
     for path in (target / "chart", *(target / "chart").rglob("*")):
@@ -112,8 +133,11 @@ def _write(chart: Chart, source: Path, target: Path) -> None:
         template.unlink()
     head = target / "chart" / "Chart.yaml"
     text = re.sub(r"^version:.*$", f"version: {chart.version}", head.read_text(), count=1, flags=re.MULTILINE)
-    head.write_text(re.sub(r"^appVersion:.*$", f'appVersion: "{chart.version}"', text, count=1, flags=re.MULTILINE))
+    app = chart.app_version or chart.version
+    head.write_text(re.sub(r"^appVersion:.*$", f'appVersion: "{app}"', text, count=1, flags=re.MULTILINE))
     _part_definitions(target)
+    if chart.definitions:
+        definitions.write(sorted((module / chart.definitions).glob("*.yaml")), target / "crds")
 
 
 def _part_definitions(target: Path) -> None:
@@ -121,21 +145,11 @@ def _part_definitions(target: Path) -> None:
 
     It also keeps four megabytes out of every revision that helm stores in the cluster.
     """
-    import yaml  # once for each version of a chart
-
-    crds = target / "crds"
-    crds.mkdir()
+    (target / "crds").mkdir()
     for folder in [p for p in (target / "chart").rglob("crds") if (p.parent / "Chart.yaml").exists()]:
         if (folder / "Chart.yaml").exists():
             continue  # a subchart of that name
-        for file in sorted(folder.rglob("*.yaml")):
-            for document in yaml.load_all(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-                if document and document.get("kind") == "CustomResourceDefinition":
-                    metadata = document["metadata"]
-                    mark = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
-                    metadata["annotations"] = {**(metadata.get("annotations") or {}), CONTENT: mark}
-                    # JSON: the API server reads it several times faster
-                    (crds / f"{metadata['name']}.json").write_text(json.dumps(document))
+        definitions.write(sorted(folder.rglob("*.yaml")), target / "crds")
         shutil.rmtree(folder)
 
 

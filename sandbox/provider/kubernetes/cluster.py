@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sandbox.provider.contract import ProviderError, Task
 from sandbox.provider.kubernetes.discovery import Discovery, Kind
 from sandbox.provider.kubernetes.identity import Reference
 from sandbox.provider.kubernetes.rest import ApiError, Cancelled, Json, Rest
 from sandbox.provider.values import Properties
+from sandbox.provider.kubernetes.mark import MARK
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 KIND_PATIENCE = 30.0  # seconds for a CRD that another resource of this update installs
@@ -41,6 +43,14 @@ class Cluster:
     def namespace(self) -> str:
         """Where objects without a namespace of their own go."""
         return self.options.namespace or self.rest.access.namespace
+
+    @cached_property
+    def pretended(self) -> bool:
+        """Whether it is one of the stand-in's: a control plane with kwok's nodes and no other controllers."""
+        try:
+            return bool(self.rest.request("GET", MARK))
+        except ApiError:
+            return False  # there is none, or it is not ours to read
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Json | None:
         """One object, or None."""

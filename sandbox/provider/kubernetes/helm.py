@@ -16,6 +16,7 @@ from pathlib import Path
 from sandbox.paths import cache_root
 from sandbox.provider.contract import ProviderError, Task
 from sandbox.provider.kubernetes.cluster import Cluster
+from sandbox.provider.kubernetes.readiness.failed import FailedError
 from sandbox.provider.kubernetes.rest import ApiError, Cancelled, Json
 
 POLL = 0.5  # seconds
@@ -84,7 +85,9 @@ def forget(cluster: Cluster, namespace: str, found: Stored) -> None:
 def run(
     task: Task, cluster: Cluster, arguments: list[str], values: Json | None, watch: Callable[[], str | None]
 ) -> None:
-    """Run helm to its end. Raises ProviderError with helm's own last words and what `watch` saw last.
+    """Run helm to its end, or until `watch` raises FailedError.
+
+    Raises ProviderError with helm's own last words and what `watch` saw last.
 
     Values go by standard input and the kubeconfig by a file in memory: neither is on a disk or a command line.
     """
@@ -119,7 +122,13 @@ def run(
             process.terminate()
             process.wait()
             raise Cancelled("interrupted while helm was at work")
-        if (text := watch()) and text != said:
+        try:
+            text = watch()
+        except FailedError as error:
+            process.terminate()
+            process.wait()
+            raise ProviderError(str(error)) from None
+        if text and text != said:
             said = text
             task.status(f"waiting: {text}")
     if process.returncode:

@@ -1,20 +1,17 @@
 """The rules of helm.sh/v3 Release: a real chart, installed by the real helm."""
 
 import hashlib
-import json
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from sandbox.provider.contract import Changes, Failure, Live, Naming, NotReadyError, ProviderError, Task
 from sandbox.provider.differences import differences
-from sandbox.provider.kubernetes import charts, helm
-from sandbox.provider.kubernetes.cluster import APPLY, Cluster
-from sandbox.provider.kubernetes.identity import annotation
-from sandbox.provider.kubernetes.readiness.conditions import missing
+from sandbox.provider.kubernetes import charts, definitions, helm, recorded
+from sandbox.provider.kubernetes.cluster import Cluster
+from sandbox.provider.kubernetes.readiness.failed import FailedError
+from sandbox.provider.kubernetes.readiness.pretended import Impatient
 from sandbox.provider.kubernetes.readiness.workloads import deployment
-from sandbox.provider.kubernetes.rest import ApiError, Cancelled, Json
+from sandbox.provider.kubernetes.rest import Json
 from sandbox.provider.values import UNKNOWN, Properties, has_unknown
 
 ARGUMENTS = {
@@ -36,12 +33,10 @@ ARGUMENTS = {
     "repositoryOpts",
 }
 FLAGS = {"createNamespace": "--create-namespace", "atomic": "--atomic", "cleanupOnFail": "--cleanup-on-fail"}
-MANAGER = "pulumi-helm-crds"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class ReleaseRules:
-    """One release of a chart that the table of charts knows."""
+    """One release of a chart that the table of charts knows; in a pretended cluster of any chart (`recorded`)."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -59,11 +54,17 @@ class ReleaseRules:
         inputs.setdefault("namespace", self.cluster.namespace)
         chart, version = inputs.get("chart"), inputs.get("version")
         if chart is not UNKNOWN and version is not UNKNOWN:
-            try:
-                charts.find(str(chart), str(version) if version else None)
-            except ProviderError as error:
-                failures.append(Failure("chart", str(error)))
+            failures += self._refusals(str(chart), str(version) if version else None)
         return inputs, failures
+
+    def _refusals(self, chart: str, version: str | None) -> list[Failure]:
+        if charts.find(chart, version) is not None:
+            return []
+        if not self.cluster.pretended:
+            return [Failure("chart", str(charts.unknown(chart, version)))]
+        if version is None:
+            return [Failure("version", f"is missing: without it the chart {chart} would be whatever is newest.")]
+        return []
 
     def diff(self, task: Task, identifier: str, state: Properties, old_inputs: Properties, news: Properties) -> Changes:
         paths = differences(old_inputs, news)
@@ -82,16 +83,24 @@ class ReleaseRules:
 
     def _preview(self, task: Task, inputs: Properties) -> Properties:
         if not has_unknown(inputs):
-            chart = charts.prepare(charts.find(inputs["chart"], inputs.get("version")))
+            known = charts.find(inputs["chart"], inputs.get("version"))
+            if known is None:
+                task.warn(recorded.remark(inputs))
+                return {**inputs, "status": UNKNOWN}
+            chart = charts.prepare(known)
             arguments = ["template", inputs["name"], str(chart.chart), "--namespace", inputs["namespace"]]
             helm.run(task, self.cluster, arguments, inputs.get("values") or {}, lambda: None)
         return {**inputs, "status": UNKNOWN}
 
     def _install(self, task: Task, inputs: Properties) -> Properties:
         name, namespace = str(inputs["name"]), str(inputs["namespace"])
-        chart = charts.prepare(charts.find(inputs["chart"], inputs.get("version")))
+        known = charts.find(inputs["chart"], inputs.get("version"))
+        if known is None:
+            found = recorded.install(task, self.cluster, inputs)
+            return {**inputs, "status": found.summary(name, namespace)}
+        chart = charts.prepare(known)
         if not inputs.get("skipCrds"):
-            self._definitions(task, chart)
+            definitions.install(task, self.cluster, chart.definitions())
         before = helm.stored(self.cluster, namespace, name)
         if before is not None and before.status.startswith("pending-"):
             task.status(f"revision {before.revision} was interrupted ({before.status}): it is done over again")
@@ -103,7 +112,7 @@ class ReleaseRules:
         arguments += [] if inputs.get("skipAwait") else ["--wait"]
         task.status("helm runs the chart's hooks and installs it")
         try:
-            helm.run(task, self.cluster, arguments, inputs.get("values") or {}, lambda: self._lacking(namespace, name))
+            helm.run(task, self.cluster, arguments, inputs.get("values") or {}, self._lacking(namespace, name))
         except ProviderError as error:
             found = helm.stored(self.cluster, namespace, name)
             text = f"Release {namespace}/{name}: {error}"
@@ -116,56 +125,23 @@ class ReleaseRules:
             raise ProviderError(f"Release {namespace}/{name}: helm ended well but keeps no record of it.")
         return {**inputs, "status": found.summary(name, namespace)}
 
-    def _lacking(self, namespace: str, name: str) -> str | None:
-        """What the release's Deployments are waiting for."""
-        for live in self.cluster.list("apps/v1", "Deployment", namespace, f"app.kubernetes.io/instance={name}"):
-            try:
-                text = deployment(self.cluster, live)
-            except Exception as error:  # only a remark for the person: helm itself decides
-                text = str(error)
-            if text:
-                return f"Deployment {live['metadata']['name']}: {text}"
-        return None
+    def _lacking(self, namespace: str, name: str) -> Callable[[], str | None]:
+        """Says what the release's Deployments are waiting for."""
+        rule = Impatient(deployment) if self.cluster.pretended else deployment
 
-    def _definitions(self, task: Task, chart: charts.Prepared) -> None:
-        """Apply the chart's CRDs and wait until the API server serves them."""
-        files = chart.definitions()
-        if not files:
-            return
-        task.status(f"applying {len(files)} CRDs")
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda file: self._definition(task, file), files))
+        def look() -> str | None:
+            for live in self.cluster.list("apps/v1", "Deployment", namespace, f"app.kubernetes.io/instance={name}"):
+                try:
+                    text = rule(self.cluster, live)
+                except FailedError:
+                    if self.cluster.pretended:
+                        raise  # helm would wait for a node until its time is up
+                    continue  # helm itself decides
+                if text:
+                    return f"Deployment {live['metadata']['name']}: {text}"
+            return None
 
-    def _definition(self, task: Task, file: Path) -> None:
-        path = f"{DEFINITIONS}/{file.stem}"
-        cancelled = task.cancelled
-        try:
-            live = self._defined(file, path, cancelled)
-            for _ in range(600):  # a tenth of a second each
-                if missing((live.get("status") or {}).get("conditions"), live, ("Established",)) is None:
-                    return
-                if cancelled.wait(0.1):
-                    raise Cancelled("interrupted while CRDs were being established")
-                live = self.cluster.rest.request("GET", path)
-        except ApiError as error:
-            raise ProviderError(f"CustomResourceDefinition {file.stem}: {error.message}") from None
-        raise ProviderError(f"CustomResourceDefinition {file.stem} is not established after 60 s.")
-
-    def _defined(self, file: Path, path: str, cancelled: threading.Event) -> Json:
-        """The CRD as the chart has it: made, left alone, or applied over an older one."""
-        rest, body = self.cluster.rest, file.read_bytes()
-        try:
-            # An apply of a CRD costs the API server many times what its creation does.
-            return rest.request("POST", DEFINITIONS, query={"fieldManager": MANAGER}, body=body, cancelled=cancelled)
-        except ApiError as error:
-            if error.code != 409:
-                raise
-        live = rest.request("GET", path)
-        wanted = annotation(json.loads(body), charts.CONTENT)
-        if annotation(live, charts.CONTENT) == wanted:
-            return live
-        query = {"fieldManager": MANAGER, "force": "true"}
-        return rest.request("PATCH", path, query=query, body=body, content_type=APPLY, cancelled=cancelled)
+        return look
 
     def read(self, task: Task, identifier: str, state: Properties, inputs: Properties) -> Live | None:
         namespace, _, name = identifier.rpartition("/")
@@ -180,7 +156,8 @@ class ReleaseRules:
             if before.get("revision") != found.revision:  # somebody used helm by hand
                 kept |= {"values": found.values, "version": found.version}
         else:
-            reference = next((c.reference for c in charts.CHARTS if Path(c.directory).name == found.chart), found.chart)
+            known = charts.find(found.chart, found.version)
+            reference = known.reference if known else found.chart
             kept = {"name": name, "namespace": namespace, "chart": reference}
             kept |= {"version": found.version, "values": found.values, "compat": "true"}
         outputs: dict[str, Any] = {**kept, "status": summary}

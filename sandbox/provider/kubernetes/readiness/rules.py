@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sandbox.provider.kubernetes.cluster import Cluster
 from sandbox.provider.kubernetes.identity import Reference
-from sandbox.provider.kubernetes.readiness import conditions, pods, services, volumes, workloads
+from sandbox.provider.kubernetes.readiness import conditions, pods, services, subscriptions, volumes, workloads
 from sandbox.provider.kubernetes.readiness.failed import FailedError
 from sandbox.provider.kubernetes.rest import Json
 
@@ -26,6 +26,7 @@ _RULES: dict[tuple[str, str], Rule] = {
     ("batch", "Job"): workloads.job,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): conditions.of("Established", "NamesAccepted"),
     ("apiregistration.k8s.io", "APIService"): conditions.of("Available"),
+    ("operators.coreos.com", "Subscription"): subscriptions.subscription,
     ("gateway.networking.k8s.io", "GatewayClass"): conditions.of("Accepted"),
     ("gateway.networking.k8s.io", "Gateway"): conditions.of("Accepted", "Programmed"),
 }

@@ -6,14 +6,22 @@ from sandbox.provider.kubernetes.rest import Json
 
 def service(cluster: Cluster, live: Json) -> str | None:
     """A load balancer's address, and at least one ready endpoint of a Service that selects pods."""
-    spec, status = live.get("spec") or {}, live.get("status") or {}
-    if spec.get("type") == "ExternalName":
-        return None
-    if spec.get("type") == "LoadBalancer" and not (status.get("loadBalancer") or {}).get("ingress"):
+    return address(cluster, live) or endpoint(cluster, live)
+
+
+def address(_cluster: Cluster, live: Json) -> str | None:
+    """A load balancer's address."""
+    balanced = (live.get("spec") or {}).get("type") == "LoadBalancer"
+    if balanced and not ((live.get("status") or {}).get("loadBalancer") or {}).get("ingress"):
         return "an address from the cluster's load balancer"
-    if not spec.get("selector") or spec.get("clusterIP") == "None":
+    return None
+
+
+def endpoint(cluster: Cluster, live: Json) -> str | None:
+    """A ready pod behind a Service that selects some."""
+    spec, metadata = live.get("spec") or {}, live["metadata"]
+    if spec.get("type") == "ExternalName" or not spec.get("selector") or spec.get("clusterIP") == "None":
         return None
-    metadata = live["metadata"]
     slices = cluster.list(
         "discovery.k8s.io/v1",
         "EndpointSlice",
