@@ -9,8 +9,8 @@ from sandbox.cluster.api import Api
 from sandbox.cluster.errors import ClusterError
 from sandbox.cluster.handle import find as find_cluster
 from sandbox.progress import Progress
-from sandbox.standin import openshift, table
 from sandbox.provider.kubernetes.mark import MARK, NAME
+from sandbox.standin import openshift, table
 from sandbox.standin.reserved import Platform
 from sandbox.standin.table import Endpoint, Pretended
 from sandbox.toolchain import ensure

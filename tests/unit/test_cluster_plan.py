@@ -24,6 +24,12 @@ def everything() -> list[Component]:
     )
 
 
+def pretended() -> list[Component]:
+    return components.control_plane(ADDRESSES, WHERE, program, webhooks=False) + components.fake_nodes(
+        ADDRESSES, WHERE, program
+    )
+
+
 def plan(listed: list[Component]) -> Plan:
     return Plan("i", "llmops", "10.246.3.2/30", "/l", "/s", "/ca", "/admin", [["/a", "/b"]], ["/run"], listed)
 
@@ -55,15 +61,31 @@ def test_another_python_for_what_ran_once_needs_none() -> None:
     assert plan(everything()).grows_into(plan(new))
 
 
-def test_components_need_only_what_comes_before_them() -> None:
+@pytest.mark.parametrize("listed", [everything(), pretended()], ids=["node", "fake-nodes"])
+def test_components_need_only_what_comes_before_them(listed: list[Component]) -> None:
     seen: set[str] = set()
-    for component in everything():
+    for component in listed:
         assert set(component.needs) <= seen, component.name
         seen.add(component.name)
 
 
 def test_every_component_tells_when_it_is_ready() -> None:
-    assert [one.name for one in everything() if one.ready == Probe() and not one.oneshot] == []
+    listed = everything() + pretended()
+    assert [one.name for one in listed if one.ready == Probe() and not one.oneshot] == []
+
+
+def test_kwok_plays_no_node_that_is_not_marked_for_it() -> None:
+    kwok = next(one for one in pretended() if one.name == "kwok")
+    assert "--manage-all-nodes=false" in kwok.argv
+    assert "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake" in kwok.argv
+
+
+def test_where_no_pod_runs_no_webhook_is_asked() -> None:
+    flag = "--disable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
+    assert [
+        flag in next(one for one in listed if one.name == "kube-apiserver").argv
+        for listed in (everything(), pretended())
+    ] == [False, True]
 
 
 def test_nobody_is_anonymous() -> None:

@@ -7,9 +7,9 @@ from functools import cached_property
 from sandbox.provider.contract import ProviderError, Task
 from sandbox.provider.kubernetes.discovery import Discovery, Kind
 from sandbox.provider.kubernetes.identity import Reference
+from sandbox.provider.kubernetes.mark import MARK
 from sandbox.provider.kubernetes.rest import ApiError, Cancelled, Json, Rest
 from sandbox.provider.values import Properties
-from sandbox.provider.kubernetes.mark import MARK
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 KIND_PATIENCE = 30.0  # seconds for a CRD that another resource of this update installs

@@ -1,4 +1,4 @@
-"""The mark of a pretended cluster: in the cluster itself, so that whoever reaches it, by whatever kubeconfig, can tell."""
+"""The mark of a pretended cluster: in the cluster itself, so that whoever reaches it can tell, by any kubeconfig."""
 
 NAME = "llmops-standin"
 MARK = f"/api/v1/namespaces/kube-system/configmaps/{NAME}"

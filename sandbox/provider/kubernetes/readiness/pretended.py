@@ -1,4 +1,4 @@
-"""Readiness in a pretended cluster, where Kubernetes' own controllers run, kwok plays the nodes, and nobody else runs."""
+"""Readiness in a pretended cluster: Kubernetes' own controllers run, kwok plays the nodes, and nobody else runs."""
 
 import time
 from collections.abc import Callable
