@@ -47,14 +47,15 @@ def create(name: str, platform: Platform = "kubernetes", progress: "Progress | N
     return lifecycle.create(name, platform, progress)
 
 
-def set_nodes(name: str, group: str, nodes: Sequence[NodeSpec]) -> None:
+def set_nodes(name: str, group: str, nodes: Sequence[NodeSpec], spare: Sequence[NodeSpec] = ()) -> None:
     """Make `nodes` the nodes of a group: adds, changes and removes; returns when all of them are Ready.
 
-    Pods on a node that goes, go with it. Other groups are left alone.
+    `spare` are those that the group may still grow by: they are started when a pod fits on no other node, as an
+    autoscaler would, and stay. Pods on a node that goes, go with it. Other groups are left alone.
     """
     from sandbox.standin import pool
 
-    pool.set_nodes(name, group, nodes)
+    pool.set_nodes(name, group, nodes, spare)
 
 
 def delete(name: str, progress: "Progress | None" = None) -> None:

@@ -1,5 +1,6 @@
 """Making the nodes of a group what they should be."""
 
+import json
 import threading
 import time
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 from sandbox.cluster.api import Api
 from sandbox.cluster.errors import ClusterError
+from sandbox.provider.kubernetes.mark import MARK, SPARE
 from sandbox.standin import lifecycle, nodes
 from sandbox.standin.nodes import NodeSpec
 
@@ -16,13 +18,17 @@ READY_WITHIN = 30.0  # seconds; a second is usual
 SYSTEM_TAINT = "node.kubernetes.io/"
 
 
-def set_nodes(name: str, group: str, wanted: Sequence[NodeSpec]) -> None:
+def set_nodes(name: str, group: str, fixed: Sequence[NodeSpec], spare: Sequence[NodeSpec] = ()) -> None:
     """Add, change and remove nodes. Raises ClusterError for two of one name, or one of another group's."""
-    specs = {spec.name: spec for spec in wanted}
-    if len(specs) < len(wanted):
-        raise ClusterError(f"Node group '{group}' names a node twice: {', '.join(spec.name for spec in wanted)}.")
+    names = [spec.name for spec in (*fixed, *spare)]
+    if len(set(names)) < len(names):
+        raise ClusterError(f"Node group '{group}' names a node twice: {', '.join(names)}.")
     api = lifecycle.api(name)
     there = {node["metadata"]["name"]: node for node in api.list(NODES)}
+    # A spare node that was needed stays, until the group shrinks below it.
+    wanted = [*fixed, *(spec for spec in spare if spec.name in there)]
+    specs = {spec.name: spec for spec in wanted}
+    api.merge(MARK, {"data": {SPARE + group: json.dumps([nodes.manifest(spec, group) for spec in spare])}})
     for node in there.values():
         own = node["metadata"].get("labels", {}).get(nodes.GROUP)
         if own == group and node["metadata"]["name"] not in specs:

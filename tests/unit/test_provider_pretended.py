@@ -98,7 +98,7 @@ def test_any_other_service_needs_a_pod() -> None:
 
 def test_a_pod_without_a_node_is_given_up_with_the_schedulers_reason() -> None:
     now = [0.0]
-    rule = Impatient(lambda _cluster, live: live["missing"], lambda: now[0])
+    rule = Impatient(lambda _cluster, live: live["missing"], lambda _cluster: [], lambda: now[0])
     nobody = cast(Cluster, None)
     assert rule(nobody, {"missing": NODES}) == NODES
     now[0] = WITHOUT_NODE
@@ -110,7 +110,7 @@ def test_a_pod_without_a_node_is_given_up_with_the_schedulers_reason() -> None:
 
 def test_a_pod_that_found_a_node_meanwhile_is_waited_for_again() -> None:
     now = [0.0]
-    rule = Impatient(lambda _cluster, live: live["missing"], lambda: now[0])
+    rule = Impatient(lambda _cluster, live: live["missing"], lambda _cluster: [], lambda: now[0])
     nobody = cast(Cluster, None)
     rule(nobody, {"missing": NODES})
     now[0] = WITHOUT_NODE * 2
@@ -191,3 +191,11 @@ def test_our_own_crds_say_that_they_stand_in_and_what_for(file: Path) -> None:
 def test_every_file_of_the_tables_is_there() -> None:
     own = [s for table in (recorded.APIS, recorded.PACKAGES) for sources in table.values() for s in sources]
     assert all((recorded.OWN / path).is_file() for source in own if not source.module for path in source.paths)
+
+
+def test_a_pod_is_waited_for_while_nodes_are_started_for_it() -> None:
+    now, spare = [0.0], [["gpu-1"], []]
+    rule = Impatient(lambda _cluster, live: live["missing"], lambda _cluster: spare.pop(0), lambda: now[0])
+    assert "starting gpu-1" in (rule(cast(Cluster, None), {"missing": NODES}) or "")
+    now[0] = WITHOUT_NODE * 2
+    assert rule(cast(Cluster, None), {"missing": NODES}) == NODES

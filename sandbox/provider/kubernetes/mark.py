@@ -2,3 +2,5 @@
 
 NAME = "llmops-standin"
 MARK = f"/api/v1/namespaces/kube-system/configmaps/{NAME}"
+# Its keys for the nodes that a group can still grow by: a list of manifests.
+SPARE = "spare."

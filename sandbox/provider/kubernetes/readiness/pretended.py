@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sandbox.provider.contract import Task
 from sandbox.provider.kubernetes.cluster import Cluster
 from sandbox.provider.kubernetes.identity import Reference
-from sandbox.provider.kubernetes.readiness import services
+from sandbox.provider.kubernetes.readiness import autoscaler, services
 from sandbox.provider.kubernetes.readiness.failed import FailedError
 from sandbox.provider.kubernetes.rest import Json
 
@@ -20,8 +20,9 @@ MADE_BY = {
     "leaderworkerset.sigs.k8s.io/": "the LeaderWorkerSet controller",
 }
 UNSCHEDULABLE = "Unschedulable:"
-# Seconds that a pod may be without a node. Nobody adds nodes here, but pods of an old revision may still be leaving.
-WITHOUT_NODE = 10.0
+# Seconds that a pod may be without a node: pods of an old revision may still be leaving, and the scheduler looks again
+# at one that it refused after ten seconds at the latest.
+WITHOUT_NODE = 12.0
 
 
 def adapt(task: Task, cluster: Cluster, reference: Reference, rule: Rule, live: Json) -> Rule | None:
@@ -45,16 +46,24 @@ def adapt(task: Task, cluster: Cluster, reference: Reference, rule: Rule, live: 
 
 
 class Impatient:
-    """A rule that gives up on a pod that the scheduler finds no node for."""
+    """A rule that gives up on a pod that the scheduler finds no node for, and that no spare node would take."""
 
-    def __init__(self, rule: Rule, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rule, self._clock = rule, clock
+    def __init__(
+        self,
+        rule: Rule,
+        grow: Callable[[Cluster], list[str]] = autoscaler.grow,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rule, self._grow, self._clock = rule, grow, clock
         self._since: float | None = None
 
     def __call__(self, cluster: Cluster, live: Json) -> str | None:
         missing = self._rule(cluster, live)
         if missing is None or UNSCHEDULABLE not in missing:
             self._since = None
+        elif started := self._grow(cluster):
+            self._since = None
+            return f"{missing} (starting {', '.join(started)})"
         elif self._since is None:
             self._since = self._clock()
         elif self._clock() - self._since > WITHOUT_NODE:
