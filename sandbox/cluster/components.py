@@ -17,7 +17,13 @@ Balancer = Literal["hostname", "address"]
 API_PORT = 6443
 ETCD = "127.0.0.1:2379"
 
-WEBHOOKS = ("MutatingAdmissionWebhook", "ValidatingAdmissionWebhook")
+FOR_KWOK = (
+    # Where no pod runs, no webhook can answer.
+    "--disable-admission-plugins=MutatingAdmissionWebhook,ValidatingAdmissionWebhook",
+    # kwok watches from resource version 0, which the API server takes for a streamed list, which Debian's etcd 3.4
+    # cannot give: every watch would fail and come back seconds later.
+    "--feature-gates=WatchList=false",
+)
 
 # The kubelet, kube-proxy and containerd find `nft`, `ip`, `runc` and the shims by PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -34,12 +40,9 @@ def _memory(limit_mib: int, gc_percent: int = 50) -> dict[str, str]:
 
 
 def control_plane(
-    addresses: Addresses, directory: Path, program: Callable[[str], Path], *, webhooks: bool = True
+    addresses: Addresses, directory: Path, program: Callable[[str], Path], *, fake: bool = False
 ) -> list[Component]:
-    """etcd, API server, controller manager, scheduler. `program` finds a binary by name.
-
-    Without `webhooks` the API server asks no admission webhook: where no pod runs, none could answer.
-    """
+    """etcd, API server, controller manager, scheduler. `program` finds a binary by name; `fake`: kwok plays nodes."""
     pki = directory / "pki"
     ready = Probe(https=f"{server(addresses)}/readyz")
     return [
@@ -76,7 +79,7 @@ def control_plane(
                 "--anonymous-auth=false",
                 "--authorization-mode=Node,RBAC",
                 "--enable-admission-plugins=NodeRestriction",
-                *([] if webhooks else [f"--disable-admission-plugins={','.join(WEBHOOKS)}"]),
+                *(FOR_KWOK if fake else ()),
                 f"--kubelet-certificate-authority={pki / 'ca.crt'}",
                 f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
                 f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",

@@ -94,7 +94,7 @@ def _plan(cluster: Cluster, level: Level) -> Plan:
     running = read(cluster.files.plan) if cluster.running() else None
     names = {one.name for one in running.components} if running else set[str]()
     fake = level == "fake-nodes" or "kwok" in names
-    wanted = components.control_plane(addresses, directory, program, webhooks=not fake)
+    wanted = components.control_plane(addresses, directory, program, fake=fake)
     if fake:
         wanted += components.fake_nodes(addresses, directory, program)
     if level == "node" or "kubelet" in names:

@@ -25,7 +25,7 @@ def everything() -> list[Component]:
 
 
 def pretended() -> list[Component]:
-    return components.control_plane(ADDRESSES, WHERE, program, webhooks=False) + components.fake_nodes(
+    return components.control_plane(ADDRESSES, WHERE, program, fake=True) + components.fake_nodes(
         ADDRESSES, WHERE, program
     )
 
