@@ -18,6 +18,11 @@ fail() {
     exit 1
 }
 
+# Commands started by our own commands have such an environment first on PATH: its Python must not beget another one.
+case $PATH in
+*"$cache/venv/"*) PATH=$(printf %s "$PATH" | sed "s#$cache/venv/[^:]*/bin:##g") ;;
+esac
+
 python=${PYTHON:-}
 if [ -z "$python" ]; then
     for candidate in python3 python3.11 python3.12 python3.13; do

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox import firstanswer, local, paths, stackfile
+from sandbox import firstanswer, local, paths, pretended, stackfile
 from sandbox.progress import Progress
 from stacks.settings import Settings
 
@@ -22,14 +22,21 @@ def up(stack: str, arguments: list[str]) -> int:
     settings = stackfile.read(stack)
     _prepare(settings, progress)
     code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *arguments)
-    return code or _show_request(stack, settings, progress)
+    if code or "local" in settings.targets:
+        return code or _show_request(stack, settings, progress)
+    _say_what_it_is(progress)
+    return 0
 
 
 def preview(stack: str, arguments: list[str]) -> int:
     """Show what `up` would change. The local stack's objects are checked by the API server, so that runs."""
     settings = stackfile.read(stack)
-    _prepare(settings, Progress())
-    return _pulumi("preview", "--stack", stack, *arguments)
+    progress = Progress()
+    _prepare(settings, progress)
+    code = _pulumi("preview", "--stack", stack, *arguments)
+    if code == 0 and "local" not in settings.targets:
+        _say_what_it_is(progress)
+    return code
 
 
 def down(stack: str, arguments: list[str]) -> int:
@@ -49,10 +56,19 @@ def down(stack: str, arguments: list[str]) -> int:
             return code
     if _own_cluster(settings):
         with progress.step("Stop the sandbox"):
-            cluster.stop()
-        shutil.rmtree(paths.state_dir(), ignore_errors=True)
+            cluster.stop(delete=True)
+        shutil.rmtree(paths.models_dir(), ignore_errors=True)
+    _forget(stack)
     progress.say(f"{stack} is down. What was built stays in {paths.cache_root()}; `make clean` forgets that too.")
     return 0
+
+
+def _forget(stack: str) -> None:
+    """Remove the stack's empty state, and the instance's own with the last of its stacks."""
+    if _has_state(stack):
+        _captured("stack", "rm", stack, "--yes", "--force", "--preserve-config")
+    if not _stacks():
+        shutil.rmtree(paths.state_dir(), ignore_errors=True)
 
 
 def status(stack: str) -> int:
@@ -77,7 +93,7 @@ def render(stack: str, out: str) -> int:
 
     settings = stackfile.read(stack)
     _prepare(settings, Progress())
-    result = _captured("preview", "--stack", stack, "--json", "--show-secrets=false")
+    result = _captured("preview", "--stack", stack, "--json", "--show-sames", "--show-secrets=false")
     if result.returncode != 0:
         sys.stderr.write(result.stdout + result.stderr)
         return result.returncode
@@ -100,6 +116,13 @@ def _own_cluster(settings: Settings) -> bool:
 def _prepare(settings: Settings, progress: Progress) -> None:
     if _own_cluster(settings):
         local.prepare(settings, progress)
+    elif "local" not in settings.targets:
+        pretended.prepare(progress)
+
+
+def _say_what_it_is(progress: Progress) -> None:
+    if pretended.in_use():
+        progress.say(pretended.WORDS)
 
 
 def _environment() -> dict[str, str]:
@@ -117,10 +140,14 @@ def _captured(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _has_state(stack: str) -> bool:
+    return stack in _stacks()
+
+
+def _stacks() -> list[str]:
+    """The project's stacks that have a state here."""
     listed = _captured("stack", "ls", "--json")
-    if listed.returncode != 0:
-        return False
-    return any(entry["name"].split("/")[-1] == stack for entry in json.loads(listed.stdout or "[]"))
+    entries = json.loads(listed.stdout or "[]") if listed.returncode == 0 else []
+    return [entry["name"].split("/")[-1] for entry in entries]
 
 
 def _show_request(stack: str, settings: Settings, progress: Progress) -> int:

@@ -4,7 +4,7 @@ from sandbox import cluster, images, models, paths, toolchain
 from sandbox.progress import Progress
 from stacks.settings import Settings
 
-FEATURES = ("engine", "control-plane", "node", "images", "gateway", "serving")
+FEATURES = ("engine", "control-plane", "node", "images", "charts", "gateway", "serving")
 CLUSTER_IMAGES = ("pause", "coredns")
 IMAGES = ("gateway", "envoy", "ratelimit", "epp", "redis", "frontend", "engine", "triton-cpu")
 

@@ -31,18 +31,30 @@ def test_a_chat_completion_comes_back(team_a: Client) -> None:
     assert answer.json()["choices"][0]["message"]["role"] == "assistant"
 
 
-def test_streaming_sends_tokens_as_they_come(team_a: Client) -> None:
-    body = {"model": MODEL, "prompt": "The", "max_tokens": 32, "stream": True, "temperature": 0}
+def _streamed(client: Client, tokens: int) -> list[str]:
+    """The texts of a streamed completion's events."""
+    body = {"model": MODEL, "prompt": "The", "max_tokens": tokens, "stream": True, "temperature": 0}
     with httpx.stream(
-        "POST", f"{team_a.endpoint}/v1/completions", json=body, headers=team_a.headers(), timeout=60
+        "POST", f"{client.endpoint}/v1/completions", json=body, headers=client.headers(), timeout=60
     ) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         events = [line.removeprefix("data: ") for line in response.iter_lines() if line]
     assert events[-1] == "[DONE]"
-    assert len(events) > 2  # a busy machine sends several tokens in one event
-    streamed = "".join(json.loads(event)["choices"][0]["text"] for event in events[:-1])
-    whole = team_a.complete("The", max_tokens=32, temperature=0).json()["choices"][0]["text"]
-    assert streamed == whole
+    return [json.loads(event)["choices"][0]["text"] for event in events[:-1]]
+
+
+def test_streaming_sends_tokens_as_they_come(team_a: Client) -> None:
+    """A busy machine may put several tokens into one event, a few times; something that buffers always does."""
+    tokens = 32
+    whole = team_a.complete("The", max_tokens=tokens, temperature=0).json()["choices"][0]["text"]
+    most = 0
+    for _ in range(10):
+        texts = _streamed(team_a, tokens)
+        assert "".join(texts) == whole
+        most = max(most, len(texts))
+        if most > tokens / 2:
+            break
+    assert most > tokens / 2
 
 
 def test_the_openai_sdk_works_unchanged(platform: Platform) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -179,7 +180,14 @@ def bootstrap(**environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_bootstrap_finds_a_ready_environment_without_running_python(tmp_path: Path) -> None:
+def test_the_bootstrap_finds_its_environment_again_from_within(tmp_path: Path) -> None:
+    """An environment's own Python, first on the path of everything that we start, must not make another one."""
+    inherited = {name: os.environ[name] for name in ("LLMOPS_CACHE", "XDG_CACHE_HOME") if name in os.environ}
+    path = f"{sys.prefix}/bin:{os.environ['PATH']}"
+    assert bootstrap(PATH=path, HOME=os.environ["HOME"], **inherited).stdout.strip() == sys.prefix
+
+
+def test_the_bootstrap_refuses_a_python_that_does_not_run(tmp_path: Path) -> None:
     (tmp_path / "python3").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "python3").chmod(0o755)
     path = f"{tmp_path}:/usr/bin:/bin"
