@@ -31,6 +31,7 @@ def settings(models: Sequence[str] = (MODEL,), replicas: int = REPLICAS) -> dict
         "targets": ["local"],
         "models": [{"name": name, "replicas": replicas} for name in models],
         "tenants": [{"name": TENANT, "requestsPerMinute": WITHOUT_LIMIT, "tokensPerMinute": WITHOUT_LIMIT}],
+        "gateway": {"drainSeconds": 5},  # as the checked-in local stack: a `make down` waits for it
     }
 
 
