@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,15 +102,15 @@ class FakeTriton:
         fresh.running = self.running
         self.__dict__.update(fresh.__dict__)
 
-    def ids(self, request: dict[str, Any]) -> list[int]:
+    def ids(self, request: dict[str, Any]) -> Iterator[int]:
         """What the model says to a request."""
         wanted: int = request["request_output_len"]
         said = self.tokenizer.encode(self.text, special=False)
         if self.endless or request.get("end_id") == -1:
-            said = said * (wanted // len(said) + 1)
-        elif "end_id" in request:
+            return islice(cycle(said), wanted)
+        if "end_id" in request:
             said = [*said, request["end_id"]]
-        return said[:wanted]
+        return iter(said[:wanted])
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         tensors: dict[str, Any] = orjson.loads(await request.read())
@@ -140,7 +141,7 @@ class FakeTriton:
 
     async def _say(self, request: web.Request, response: web.StreamResponse, tensors: dict[str, Any]) -> None:
         ids = self.ids(tensors)
-        pieces = [[token] for token in ids] if tensors["streaming"] else [ids]
+        pieces = ([token] for token in ids) if tensors["streaming"] else iter([list(ids)])
         prefix, suffix = (b"data: ", b"\n\n") if tensors["streaming"] else (b"", b"")
         pending = b""
         for index, piece in enumerate(pieces):
