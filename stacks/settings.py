@@ -72,6 +72,8 @@ class Settings(Model):
         if self.dgx and "dgx" in self.targets:
             mistakes += [f"dgx.{mistake}" for mistake in self.dgx.mistakes(self.gateway)]
             mistakes += [f"storage.{mistake}" for mistake in self.storage.mistakes("nfs")]
+        if self.gke and "gke" in self.targets:
+            mistakes += [f"gke.{mistake}" for mistake in self.gke.mistakes()]
         mistakes += _duplicates("models", [m.name for m in self.models])
         mistakes += _duplicates("tenants", [t.name for t in self.tenants])
         known = {m.name for m in self.models}
