@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi_gcp import filestore
 
 from components.cluster import Cluster
 from components.gcp_network import GcpNetwork
 from components.gcp_project import GcpProject
 from components.model_store import ModelStore
+from components.mounted_store import StaticVolume, StaticVolumeArgs
 from components.naming import Naming
 
 SHARE = "models"
@@ -37,7 +37,6 @@ class FilestoreShare(pulumi.ComponentResource):
 
     instance: filestore.Instance
     address: pulumi.Output[str]
-    capacity_gib: int
 
     def __init__(self, name: str, args: FilestoreShareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:FilestoreShare", name, {}, opts)
@@ -58,7 +57,6 @@ class FilestoreShare(pulumi.ComponentResource):
                 parent=self, protect=not args.ephemeral, depends_on=grants, custom_timeouts=SHARE_TIMEOUT
             ),
         )
-        self.capacity_gib = args.capacity_gib
         self.address = self.instance.networks.apply(lambda networks: (networks[0].ip_addresses or [""])[0])
         self.register_outputs({"address": self.address})
 
@@ -83,32 +81,17 @@ class FilestoreStore(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FilestoreStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:FilestoreStore", name, {}, opts)
-        capacity = {"storage": f"{args.share.capacity_gib}Gi"}
-        volume = k8s.core.v1.PersistentVolume(
-            f"{name}-volume",
-            metadata={"name": pulumi.Output.concat(args.namespace, "-", name)},
-            spec={
-                "capacity": capacity,
-                "access_modes": ["ReadOnlyMany"],
-                "nfs": {"server": args.share.address, "path": f"/{SHARE}", "read_only": True},
-                "mount_options": list(MOUNT_OPTIONS),
-                "storage_class_name": "",
-                "persistent_volume_reclaim_policy": "Retain",
-                "claim_ref": {"namespace": args.namespace, "name": name},
-            },
-            opts=args.cluster.child(self),
+        volume = StaticVolume(
+            name,
+            StaticVolumeArgs(
+                cluster=args.cluster,
+                namespace=args.namespace,
+                source={"nfs": {"server": args.share.address, "path": f"/{SHARE}", "read_only": True}},
+                mount_options=list(MOUNT_OPTIONS),
+                access_mode="ReadOnlyMany",
+                protect=False,  # the share itself is what must stay
+            ),
+            pulumi.ResourceOptions(parent=self),
         )
-        claim = k8s.core.v1.PersistentVolumeClaim(
-            f"{name}-claim",
-            metadata={"name": name, "namespace": args.namespace},
-            spec={
-                "access_modes": ["ReadOnlyMany"],
-                "storage_class_name": "",
-                "volume_name": volume.metadata.apply(lambda meta: str(meta.name)),
-                "resources": {"requests": capacity},
-            },
-            opts=args.cluster.child(self),
-        )
-        # The name comes from the claim itself, so whatever mounts it waits until it is bound.
-        self.store = ModelStore(claim_name=claim.metadata.apply(lambda meta: str(meta.name)))
+        self.store = ModelStore(claim_name=volume.claim_name)
         self.register_outputs({})
