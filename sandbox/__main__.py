@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sandbox import lifecycle
 from sandbox.cluster.errors import ClusterError
 from sandbox.models import ModelError
-from sandbox.stackfile import StackFileError
 from sandbox.toolchain.errors import ToolchainError
+from stacks.stackfile import StackFileError
 
 # What a person can mend: told in one sentence, without a traceback.
 KNOWN = (ClusterError, ModelError, StackFileError, ToolchainError, ValueError)

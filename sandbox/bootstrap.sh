@@ -40,7 +40,7 @@ for file in requirements.txt requirements-dev.txt sandbox/requirements.txt engin
     [ -f "$file" ] && files="$files $file"
 done
 # shellcheck disable=SC2086  # a list of our own file names
-key=$({ echo "$UV $(command -v "$python")"; cat $files; } | sha256sum | cut -c1-12)
+key=$({ echo "$UV $(command -v "$python")"; cat $files sandbox/overrides.txt; } | sha256sum | cut -c1-12)
 venv=$cache/venv/$key
 if [ -e "$venv/.ready" ]; then
     echo "$venv"
@@ -97,7 +97,7 @@ for file in $files; do
     requirements="$requirements --requirement $file"
 done
 # shellcheck disable=SC2086
-"$tools/bin/uv" pip install --quiet --python "$venv/bin/python" $requirements >&2 ||
+"$tools/bin/uv" pip install --quiet --python "$venv/bin/python" --override sandbox/overrides.txt $requirements >&2 ||
     fail "the packages could not be installed (uv's message above): check the index with 'make doctor' and run again."
 : >"$venv/.ready"
 echo "bootstrap: ready after $(($(date +%s) - began)) s" >&2

@@ -9,8 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox import firstanswer, local, paths, pretended, stackfile
+from sandbox import firstanswer, local, paths, pretended
 from sandbox.progress import Progress
+from stacks import stackfile
 from stacks.settings import Settings
 
 PULUMI = paths.REPOSITORY / "sandbox" / "pulumi"

@@ -11,12 +11,14 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import Field, ValidationError, model_validator
 
+from stacks.networks import overlaps
 from stacks.schema.access import Keys, Limits, Tenant
 from stacks.schema.base import Model, Name
 from stacks.schema.dgx import Dgx
 from stacks.schema.eks import Eks
 from stacks.schema.gateway import Gateway
 from stacks.schema.gke import Gke
+from stacks.schema.guards import Guards
 from stacks.schema.models import ServedModel
 from stacks.schema.storage import Storage
 from stacks.versions import Versions
@@ -28,6 +30,8 @@ class Images(Model):
     """Where the images that this repository builds are pulled from."""
 
     registry: str = Field(default="localhost/llmops", min_length=1)
+    # Refuse, at preview, every container whose image is not named by its digest (registry/name@sha256:…).
+    require_digests: bool = False
 
 
 class Sandbox(Model):
@@ -51,6 +55,7 @@ class Settings(Model):
     storage: Storage = Storage()
     gateway: Gateway = Gateway()
     images: Images = Images()
+    guards: Guards = Guards()
     versions: Versions = Versions()
     sandbox: Sandbox = Sandbox()
     eks: Eks | None = None  # needed by the target `eks`
@@ -96,6 +101,7 @@ class Settings(Model):
         for i, model in enumerate(self.models):
             if model.name not in used:
                 mistakes.append(f"models[{i}].name: no tenant may use {model.name!r}; add it to a tenant's models")
+        mistakes += overlaps(self)
         if mistakes:
             raise SettingsError(mistakes)
         return self

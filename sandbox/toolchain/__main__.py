@@ -8,7 +8,7 @@ from sandbox.progress import Progress
 from sandbox.toolchain import families, golang, wheels
 from sandbox.toolchain.errors import ToolchainError
 
-BY_DEFAULT = [feature for feature in families.FEATURES if feature != "fake-nodes"]
+BY_DEFAULT = [feature for feature in families.FEATURES if feature not in ("fake-nodes", "lint")]
 
 
 def _arguments() -> argparse.Namespace:

@@ -26,6 +26,7 @@ FEATURES = {
     "gateway": "Envoy, its controller, the endpoint picker and the rate limits",
     "serving": "the Triton inference server for CPUs",
     "fake-nodes": "nodes that only pretend (kwok), for schedules with GPUs",
+    "lint": "checking the workflows",
 }
 
 
@@ -110,6 +111,10 @@ FAMILIES = (
         programs=(Program(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok", feature="fake-nodes"),),
     ),
     Family(name="charts", programs=()),  # modules that are read, for the charts and CRDs in them, and never built
+    Family(
+        name="lint",
+        programs=(Program(name="actionlint", package="github.com/rhysd/actionlint/cmd/actionlint", feature="lint"),),
+    ),
 )
 
 

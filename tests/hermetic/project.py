@@ -81,14 +81,14 @@ class Project:
         """The program's text, behind the usual imports and `cluster`, `opts`."""
         (self.folder / "__main__.py").write_text(HEAD + textwrap.dedent(text))
 
-    def command(self, *arguments: str) -> list[str]:
-        """A command line for this project's stack."""
-        return [str(REPOSITORY / "sandbox" / "pulumi"), "-C", str(self.folder), *arguments, "--stack", STACK]
+    def command(self, *arguments: str, stack: str = STACK) -> list[str]:
+        """A command line for a stack of this project."""
+        return [str(REPOSITORY / "sandbox" / "pulumi"), "-C", str(self.folder), *arguments, "--stack", stack]
 
-    def run(self, *arguments: str, ok: bool = True, **environment: str) -> str:
+    def run(self, *arguments: str, ok: bool = True, stack: str = STACK, **environment: str) -> str:
         """Run Pulumi; all it printed. `ok` says whether it must succeed."""
         done = subprocess.run(
-            self.command(*arguments, "--non-interactive"),
+            self.command(*arguments, "--non-interactive", stack=stack),
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A stack's settings, read from its file without the Pulumi engine: what is to be built and trained before `up`."""
+"""A stack's settings, read from its file without the Pulumi engine: for what runs before `up` and beside it."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,9 @@ from typing import Any
 
 import yaml
 
-from sandbox.paths import REPOSITORY
 from stacks.settings import Settings, SettingsError, parse
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class StackFileError(Exception):
@@ -24,15 +25,19 @@ def path(stack: str) -> Path:
     return directory() / f"Pulumi.{stack}.yaml"
 
 
+def names() -> list[str]:
+    """The stacks that have a file, sorted."""
+    return sorted(p.name.split(".")[1] for p in directory().glob("Pulumi.*.yaml"))
+
+
 def read(stack: str) -> Settings:
     """The settings of a stack. Raises StackFileError."""
     file = path(stack)
     try:
         content = yaml.safe_load(file.read_text())
     except FileNotFoundError:
-        known = sorted(p.name.split(".")[1] for p in directory().glob("Pulumi.*.yaml"))
         raise StackFileError(
-            f"There is no stack {stack!r}: {file.name} does not exist; there is {', '.join(known) or 'none'}."
+            f"There is no stack {stack!r}: {file.name} does not exist; there is {', '.join(names()) or 'none'}."
         ) from None
     except OSError as error:
         raise StackFileError(f"{file.name} cannot be read: {error.strerror}.") from None

@@ -1,0 +1,79 @@
+"""Before a change: quotas that cover the nodes, and networks that do not overlap."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from stacks import quotas
+from stacks.schema.eks import Eks
+from stacks.settings import SettingsError, parse
+
+GROUPS = [
+    {"name": "h100", "instanceType": "p5.48xlarge", "min": 1, "max": 4},
+    {"name": "cheap", "instanceType": "p5.48xlarge", "capacity": "spot", "max": 2},
+    {"name": "l4", "instanceType": "g6.xlarge", "max": 8},
+]
+
+
+def eks(**changes: Any) -> Eks:
+    return Eks.model_validate({"region": "eu-central-1", "nodeGroups": GROUPS, **changes})
+
+
+def stack(**changes: Any) -> dict[str, Any]:
+    return {
+        "targets": ["eks"],
+        "models": [{"name": "m"}],
+        "tenants": [{"name": "t"}],
+        "eks": {"region": "eu-central-1", "nodeGroups": GROUPS[2:], "vpcCidr": "10.32.0.0/16"},
+        **changes,
+    }
+
+
+def test_each_way_of_buying_has_its_own_quota() -> None:
+    found = {d.code: (d.low, d.high) for d in quotas.demands(eks())}
+    assert found == {"L-417A185B": (192, 768), "L-C4BD4855": (0, 384), "L-DB2E81BA": (0, 32)}
+
+
+def test_a_quota_below_the_smallest_size_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match=r"takes 192 vCPUs of on-demand P instances, .* L-417A185B is 0"):
+        quotas.compare(eks(), lambda _code: 0)
+
+
+def test_a_quota_below_the_largest_size_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+    quotas.compare(eks(), lambda code: 192 if code == "L-417A185B" else 10_000)
+    assert len(warned) == 1
+    assert "takes 768 vCPUs" in warned[0]
+
+
+def test_a_quota_that_may_not_be_read_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+
+    def refused(**_arguments: Any) -> Any:
+        raise RuntimeError("AccessDenied")
+
+    monkeypatch.setattr("pulumi_aws.servicequotas.get_service_quota", refused)
+    quotas.check(eks(), pulumi.InvokeOptions())
+    assert len(warned) == 3
+    assert "quota L-417A185B cannot be read (AccessDenied)" in warned[0]
+
+
+def test_a_network_that_is_connected_may_not_overlap() -> None:
+    assert parse(stack(guards={"reservedCidrs": ["10.33.0.0/16"]})).guards.reserved_cidrs == ("10.33.0.0/16",)
+    with pytest.raises(SettingsError, match=r"llmops:eks.vpcCidr: 10.32.0.0/16 overlaps guards.reservedCidrs\[0\]"):
+        parse(stack(guards={"reservedCidrs": ["10.0.0.0/8"]}))
+
+
+def test_the_networks_of_one_cluster_may_not_overlap() -> None:
+    gke = {
+        "project": "my-project",
+        "region": "europe-west4",
+        "nodePools": [{"name": "l4", "machineType": "g2-standard-8"}],
+        "nodesCidr": "10.64.0.0/20",
+        "podsCidr": "10.64.0.0/14",
+    }
+    with pytest.raises(SettingsError, match=r"llmops:gke.nodesCidr: 10.64.0.0/20 overlaps gke.podsCidr"):
+        parse({**stack(targets=["gke"], gke=gke), "eks": None})
