@@ -1,6 +1,8 @@
 """Everything says whose it is: who pays for it, and what made it."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from components.labels import PART_OF
 from policy.resource import UNKNOWN, Resource, at
@@ -52,8 +54,18 @@ def required(resource: Resource, _limits: Limits) -> Iterator[str]:
             yield f"has no label {PART}: {PART_OF}; use components.labels.labels()"
 
 
+def _decoded(value: Any) -> Any:
+    """A provider's own settings reach the engine as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+
+
 def _missing(resource: Resource, path: str, defaults: str) -> Iterator[str]:
-    own, inherited = at(resource.props, path), at(resource.provider, defaults)
+    head, _, rest = defaults.partition(".")
+    inherited = _decoded(resource.provider.get(head))
+    own, inherited = at(resource.props, path), at(inherited, rest) if rest else inherited
     if UNKNOWN in (own, inherited):
         return
     known = {**(inherited or {}), **(own or {})}

@@ -22,7 +22,7 @@ def up(stack: str, arguments: list[str]) -> int:
     progress = Progress()
     settings = stackfile.read(stack)
     _prepare(settings, progress)
-    code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *arguments)
+    code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *_policies(settings), *arguments)
     if code or "local" in settings.targets:
         return code or _show_request(stack, settings, progress)
     _say_what_it_is(progress)
@@ -34,7 +34,7 @@ def preview(stack: str, arguments: list[str]) -> int:
     settings = stackfile.read(stack)
     progress = Progress()
     _prepare(settings, progress)
-    code = _pulumi("preview", "--stack", stack, *arguments)
+    code = _pulumi("preview", "--stack", stack, *_policies(settings), *arguments)
     if code == 0 and "local" not in settings.targets:
         _say_what_it_is(progress)
     return code
@@ -124,6 +124,11 @@ def _prepare(settings: Settings, progress: Progress) -> None:
 def _say_what_it_is(progress: Progress) -> None:
     if pretended.in_use():
         progress.say(pretended.WORDS)
+
+
+def _policies(settings: Settings) -> tuple[str, ...]:
+    """The policy pack, for every stack in which something is at stake (docs/adr/0012)."""
+    return () if "local" in settings.targets else ("--policy-pack", str(paths.REPOSITORY / "policy"))
 
 
 def _environment() -> dict[str, str]:

@@ -1,23 +1,8 @@
 """The picture of a stack: boxes are components, arrows what waits for what."""
 
-import asyncio
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import pulumi
 import pytest
-import yaml
-from pulumi.runtime import mocks
 
 from ci.diagram import Node, mermaid, replaced
-from stacks import local
-from stacks.settings import parse
-from tests.unit.test_stack_local import Recorder
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "understand" / "architecture.md"
 
 
 def node(name: str, kind: str, parent: str = "", *dependencies: str) -> Node:
@@ -58,51 +43,3 @@ def test_the_order_of_registration_does_not_matter() -> None:
 def test_a_page_without_a_place_for_the_stack_is_refused() -> None:
     with pytest.raises(ValueError, match="has no place for gcp"):
         replaced("<!-- diagram: aws -->\n<!-- end: aws -->", "gcp", "")
-
-
-class Tree(mocks.MockMonitor):
-    """Notes where each resource hangs and what it waits for."""
-
-    def __init__(self, recorder: mocks.Mocks) -> None:
-        super().__init__(recorder)
-        self.nodes: list[Node] = []
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
-        answer = super().RegisterResource(request)
-        self.nodes.append(
-            Node(
-                urn=answer.urn,
-                type=request.type,
-                name=request.name,
-                parent=request.parent,
-                dependencies=tuple(request.dependencies),
-            )
-        )
-        return answer
-
-
-def tree(recorder: mocks.Mocks, stack: str, program: Callable[[], None]) -> list[Node]:
-    """The resources of a program, built against mocks."""
-    monitor = Tree(recorder)
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder, project="llmops", stack=stack, monitor=monitor)
-    pulumi.runtime.test(program)()
-    return monitor.nodes
-
-
-def written(stack: str, picture: str) -> None:
-    """The page's picture is the program's; `INVENTORIES=write make test-unit` draws it anew."""
-    drawn = replaced(PAGE.read_text(), stack, picture)
-    if os.environ.get("INVENTORIES") == "write":
-        PAGE.write_text(drawn)
-    assert PAGE.read_text() == drawn
-
-
-def test_the_page_shows_the_local_stack_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text('{"clusters": [{"cluster": {"server": "https://10.0.0.1:6443"}}]}')
-    monkeypatch.setenv("LLMOPS_KUBECONFIG", str(kubeconfig))
-    monkeypatch.setenv("LLMOPS_MODEL_STORE", "/store")
-    config = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
-    settings = parse({key.removeprefix("llmops:"): value for key, value in config.items()})
-    written("local", mermaid(tree(Recorder(), "local", lambda: local.build(settings))))

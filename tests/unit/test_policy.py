@@ -127,6 +127,18 @@ CASES: list[tuple[str, Resource, str, Resource]] = [
     ),
     (
         "no-public-endpoints",
+        resource("eks:index:Cluster", endpointPrivateAccess=True),
+        "answers everybody",
+        resource("eks:index:Cluster", endpointPublicAccess=False),
+    ),
+    (
+        "encrypted",
+        resource("eks:index:Cluster"),
+        "encryptionConfigKeyArn",
+        resource("eks:index:Cluster", encryptionConfigKeyArn="arn"),
+    ),
+    (
+        "no-public-endpoints",
         resource(GKE, privateClusterConfig={"enablePrivateNodes": True}),
         "gke.authorizedNetworks",
         resource(GKE, privateClusterConfig=PRIVATE),
@@ -337,8 +349,9 @@ def test_a_toleration_is_only_asked_for_where_nodes_are_tainted() -> None:
 
 
 def test_tags_of_the_provider_count() -> None:
-    bucket = Resource(type="aws:s3/bucket:Bucket", props={}, provider={"defaultTags": {"tags": TAGS}})
-    assert list(NAMES["tagged"].check(bucket, Limits())) == []
+    for given in ({"tags": TAGS}, json.dumps({"tags": TAGS})):
+        bucket = Resource(type="aws:s3/bucket:Bucket", props={}, provider={"defaultTags": given})
+        assert list(NAMES["tagged"].check(bucket, Limits())) == []
 
 
 def test_in_production_a_tag_is_no_name() -> None:
