@@ -1,0 +1,111 @@
+"""Functions of the aws package."""
+
+import re
+
+from sandbox.provider.cloud import place as places
+from sandbox.provider.cloud import versions
+from sandbox.provider.cloud.behaviours.ec2 import zone_id
+from sandbox.provider.cloud.functions import Function
+from sandbox.provider.cloud.functions.policy import policy_document
+from sandbox.provider.cloud.place import Place
+from sandbox.provider.cloud.templates import ALPHABETS, Seed
+from sandbox.provider.contract import ProviderError
+from sandbox.provider.values import Properties
+
+ZONES = "abc"
+# docs.aws.amazon.com/eks/latest/userguide/retrieve-ami-id.html
+EKS_IMAGE = re.compile(
+    r"/aws/service/eks/optimized-ami/(?P<version>1\.\d+)/amazon-linux-2023/(x86_64|arm64)/"
+    r"(standard|nvidia|neuron)/recommended/(?P<field>image_id|release_version)"
+)
+# docs.aws.amazon.com/dlami/latest/devguide/find-dlami-id.html
+GPU_IMAGE = re.compile(r"/aws/service/deeplearning/ami/(x86_64|arm64)/base-oss-nvidia-driver-gpu-[\w.-]+/latest/ami-id")
+
+
+def caller_identity(arguments: Properties, place: Place) -> Properties:
+    """Who the credentials belong to."""
+    user = "stand-in"
+    return {
+        "id": place.account,
+        "accountId": place.account,
+        "arn": f"arn:{places.partition(place.region or '')}:iam::{place.account}:user/{user}",
+        "userId": "AIDA" + Seed(place.account).letters(ALPHABETS["upper"], 17),
+    }
+
+
+def region(arguments: Properties, place: Place) -> Properties:
+    """The provider's region, or the named one."""
+    name = str(arguments.get("region") or arguments.get("name") or place.region)
+    return {"id": name, "name": name, "region": name, "description": name, "endpoint": f"ec2.{name}.amazonaws.com"}
+
+
+def partition(arguments: Properties, place: Place) -> Properties:
+    """aws, or China's, or the US government's."""
+    name = places.partition(place.region or "")
+    suffix = "amazonaws.com.cn" if name == "aws-cn" else "amazonaws.com"
+    return {"id": name, "partition": name, "dnsSuffix": suffix, "reverseDnsPrefix": ".".join(reversed(suffix.split(".")))}
+
+
+def availability_zones(arguments: Properties, place: Place) -> Properties:
+    """Three zones. Local and Wavelength Zones are not pretended."""
+    for given in arguments.get("filters") or []:
+        if given.get("name") != "opt-in-status":
+            raise ProviderError(f"getAvailabilityZones: the filter {given.get('name')!r} has no rule in the stand-in.")
+    name = str(arguments.get("region") or place.region)
+    letters = [z for z in ZONES if f"{name}{z}" not in (arguments.get("excludeNames") or [])]
+    identifiers = {z: zone_id(f"{name}{z}") for z in ZONES}
+    letters = [z for z in letters if identifiers[z] not in (arguments.get("excludeZoneIds") or [])]
+    return {
+        **arguments,
+        "id": name,
+        "region": name,
+        "names": [f"{name}{z}" for z in letters],
+        "zoneIds": [identifiers[z] for z in letters],
+        "groupNames": [f"{name}-zg-1"],
+    }
+
+
+def parameter(arguments: Properties, place: Place) -> Properties:
+    """AWS's public parameters for EKS' and GPU machine images; the values are made up."""
+    name = str(arguments.get("name"))
+    found = EKS_IMAGE.fullmatch(name)
+    if found is None and not GPU_IMAGE.fullmatch(name):
+        raise ProviderError(
+            f"getParameter: {name} has no rule in the stand-in; there are the public parameters of EKS' optimised and of "
+            "GPU machine images."
+        )
+    here = str(arguments.get("region") or place.region)
+    if found is not None and (fault := versions.fault("eks", found["version"])):
+        raise ProviderError(f"getParameter: ParameterNotFound: {fault}")
+    value = "ami-" + Seed(f"{here}{name}").letters(ALPHABETS["hex"], 17)
+    if found is not None and found["field"] == "release_version":
+        value = f"{found['version']}.0-20260101"
+    return {
+        **arguments,
+        "id": name,
+        "arn": f"arn:{places.partition(here)}:ssm:{here}::parameter{name}",
+        "type": "String",
+        "value": value,
+        "insecureValue": value,
+        "version": 1,
+        "region": here,
+    }
+
+
+def addon_version(arguments: Properties, place: Place) -> Properties:
+    """The version of an add-on; the newest and the default one are the same here."""
+    name, kubernetes = str(arguments["addonName"]), str(arguments["kubernetesVersion"])
+    if fault := versions.fault("eks", kubernetes):
+        raise ProviderError(f"getAddonVersion: {fault}")
+    return {**arguments, "id": name, "version": versions.addon(name, kubernetes), "region": place.region}
+
+
+FUNCTIONS: dict[str, Function] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
+    "aws:index/getRegion:getRegion": region,
+    "aws:index/getPartition:getPartition": partition,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
+    "aws:ssm/getParameter:getParameter": parameter,
+    "aws:eks/getAddonVersion:getAddonVersion": addon_version,
+}
