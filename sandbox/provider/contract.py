@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from sandbox.provider.differences import Kind
 from sandbox.provider.values import Properties
+
+if TYPE_CHECKING:
+    from pulumi.runtime.proto import provider_pb2 as pb
 
 
 class ProviderError(RuntimeError):
@@ -114,6 +117,20 @@ class Provider(Protocol):
     def configure(self, config: Properties) -> Session: ...
 
     def invoke(self, token: str, arguments: Properties) -> Properties: ...
+
+
+@runtime_checkable
+class Invoker(Protocol):
+    """A session that answers functions itself: where it is configured matters."""
+
+    def invoke(self, token: str, arguments: Properties) -> Properties: ...
+
+
+@runtime_checkable
+class Constructor(Protocol):
+    """A package of components."""
+
+    def construct(self, request: "pb.ConstructRequest", engine: str) -> "pb.ConstructResponse": ...
 
 
 def refuse(what: str, known: list[str]) -> ProviderError:

@@ -8,6 +8,7 @@ class EngineLog:
     """One engine's log. A message that cannot be delivered is dropped: the operation matters more."""
 
     def __init__(self, address: str) -> None:
+        self.address = address
         self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
     def status(self, urn: str, text: str) -> None:

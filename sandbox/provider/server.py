@@ -4,17 +4,23 @@ The engine needs a provider about half a second after it starts, and importing t
 listening first, the two happen at the same time.
 """
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
+
+if TYPE_CHECKING:
+    from sandbox.provider.contract import Provider
 
 MESSAGE_BYTES = 400 << 20  # the engine's own limit
 OPTIONS = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
 WORKERS = 64  # operations wait in their threads; the engine runs at most this many by default on 16 cores
 PACKAGES = ("kubernetes", "random")
+# Loaded when the first call comes: stacks without a cloud do not pay for them.
+CLOUDS = ("aws", "gcp", "eks")
 
 
 class _Collector:
@@ -31,12 +37,18 @@ class _Collector:
 
 
 class _Lazy(grpc.GenericRpcHandler):
-    """Passes calls on to a service as soon as it is loaded."""
+    """Passes calls on to a service as soon as it is loaded; loads it, where nobody else does."""
 
-    def __init__(self, service: "Future[list[grpc.GenericRpcHandler]]") -> None:
+    def __init__(self, service: "Future[list[grpc.GenericRpcHandler]]", load: Callable[[], None] | None = None) -> None:
         self._service = service
+        self._load = load
+        self._lock = threading.Lock()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        if self._load is not None:
+            with self._lock:
+                if not self._service.done():
+                    self._load()
         for handler in self._service.result():
             if found := handler.service(handler_call_details):
                 return found
@@ -48,19 +60,33 @@ def _handlers(package: str) -> list[grpc.GenericRpcHandler]:
 
     from sandbox.provider.servicer import Servicer
 
-    if package == "random":
-        from sandbox.provider.password import RandomProvider as Package
-    else:
-        from sandbox.provider.kubernetes.provider import KubernetesProvider as Package
     collector: Any = _Collector()
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(Package()), collector)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(_provider(package)), collector)
     return collector.handlers
+
+
+def _provider(package: str) -> "Provider":
+    if package == "random":
+        from sandbox.provider.password import RandomProvider
+
+        return RandomProvider()
+    if package == "kubernetes":
+        from sandbox.provider.kubernetes.provider import KubernetesProvider
+
+        return KubernetesProvider()
+    if package == "eks":
+        from sandbox.provider.cloud.eks.provider import EksProvider
+
+        return EksProvider()
+    from sandbox.provider.cloud.provider import CloudProvider
+
+    return CloudProvider(package)
 
 
 class Servers:
     """Every package's server on a loopback port of its own."""
 
-    def __init__(self, packages: tuple[str, ...] = PACKAGES) -> None:
+    def __init__(self, packages: tuple[str, ...] = (*PACKAGES, *CLOUDS)) -> None:
         self.ports: dict[str, int] = {}
         self._servers: list[grpc.Server] = []
         pending: list[tuple[str, Future[list[grpc.GenericRpcHandler]]]] = []
@@ -68,11 +94,13 @@ class Servers:
             service: Future[list[grpc.GenericRpcHandler]] = Future()
             # SO_REUSEPORT would let two sandboxes answer on one port.
             server = grpc.server(ThreadPoolExecutor(WORKERS), options=[*OPTIONS, ("grpc.so_reuseport", 0)])
-            server.add_generic_rpc_handlers((_Lazy(service),))
+            later = functools.partial(_settle, service, functools.partial(_handlers, package))
+            server.add_generic_rpc_handlers((_Lazy(service, later if package in CLOUDS else None),))
             self.ports[package] = server.add_insecure_port("127.0.0.1:0")
             server.start()
             self._servers.append(server)
-            pending.append((package, service))
+            if package not in CLOUDS:
+                pending.append((package, service))
         threading.Thread(target=self._load, args=(pending,), daemon=True).start()
 
     @staticmethod

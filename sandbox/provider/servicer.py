@@ -19,7 +19,9 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from sandbox.provider.contract import (
     Changes,
+    Constructor,
     Failure,
+    Invoker,
     Naming,
     NotReadyError,
     Provider,
@@ -50,6 +52,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
+        self._components = isinstance(provider, Constructor)
         self._instances: dict[str, Instance] = {}
         self._lock = threading.Lock()
 
@@ -57,8 +60,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Handshake(self, request: pb.ProviderHandshakeRequest, context: Context) -> pb.ProviderHandshakeResponse:  # noqa: N802 (gRPC's names)
         self._instance(context).engine = EngineLog(request.engine_address)
-        # Secrets come opened; the engine itself closes every output whose input was secret.
-        return pb.ProviderHandshakeResponse(supports_autonaming_configuration=True)
+        # Secrets come opened; the engine itself closes every output whose input was secret. Components must take them,
+        # and other resources, as they are.
+        return pb.ProviderHandshakeResponse(
+            supports_autonaming_configuration=True, accept_secrets=self._components, accept_resources=self._components
+        )
 
     def Attach(self, request: plugin_pb2.PluginAttach, context: Context) -> empty_pb2.Empty:  # noqa: N802
         self._instance(context).engine = EngineLog(request.address)
@@ -88,7 +94,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: pb.ConfigureRequest, context: Context) -> pb.ConfigureResponse:  # noqa: N802
         config = self._guard(context, lambda: decode(request.args))
         self._instance(context).session = self._guard(context, lambda: self.provider.configure(config))
-        return pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
+        return pb.ConfigureResponse(
+            supportsPreview=True,
+            supports_autonaming_configuration=True,
+            acceptSecrets=self._components,
+            acceptResources=self._components,
+        )
 
     def Cancel(self, request: empty_pb2.Empty, context: Context) -> empty_pb2.Empty:  # noqa: N802
         self._instance(context).cancelled.set()
@@ -156,12 +167,19 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return self._guard(context, work)
 
     def Invoke(self, request: pb.InvokeRequest, context: Context) -> pb.InvokeResponse:  # noqa: N802
-        result = self._guard(context, lambda: self.provider.invoke(request.tok, decode(request.args)))
+        # Functions of a cloud answer for the region of the provider that asks.
+        session = self._instance(context).session
+        asked = session if isinstance(session, Invoker) else self.provider
+        result = self._guard(context, lambda: asked.invoke(request.tok, decode(request.args)))
         answer: dict[str, Any] = {"return": encode(result)}  # a keyword of Python
         return pb.InvokeResponse(**answer)
 
     def Construct(self, request: pb.ConstructRequest, context: Context) -> pb.ConstructResponse:  # noqa: N802
-        self._abort(context, f"{request.type} is a component that has no rule in the sandbox's provider.")
+        if not isinstance(self.provider, Constructor):
+            self._abort(context, f"{request.type} is a component that has no rule in the sandbox's provider.")
+        constructor, engine = self.provider, self._instance(context).engine
+        address = engine.address if engine else ""
+        return self._guard(context, lambda: constructor.construct(request, address))
 
     def Call(self, request: pb.CallRequest, context: Context) -> pb.CallResponse:  # noqa: N802
         self._abort(context, f"{request.tok} is a method that has no rule in the sandbox's provider.")

@@ -12,8 +12,6 @@ from sandbox.provider.values import UNKNOWN, Properties
 
 # What the engine adds to a provider's settings.
 ENGINES = frozenset({"version", "pluginDownloadURL", "parameterization"})
-# A provider that looks elsewhere is another one: its resources are replaced.
-MOVES = {"aws": ("region", "allowedAccountIds"), "gcp": ("project", "region", "zone")}
 
 
 class CloudProvider:
@@ -23,7 +21,6 @@ class CloudProvider:
         self.name = name
         self.version = metadata.version(f"pulumi-{name}")
         self._store = store or Store()
-        self._place = place.Place(package=name)
 
     def check_config(self, config: Properties) -> list[Failure]:
         given = {name: value for name, value in place.settings(config).items() if name not in ENGINES}
@@ -40,13 +37,10 @@ class CloudProvider:
         found = place.place(self.name, config)
         if config.get("region") is not UNKNOWN:
             place.require(found)
-        self._place = found
         return Session(found, self._store, Faults(self._store))
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
-        from sandbox.provider.cloud.functions import call
-
-        return call(token, arguments, self._place)
+        raise ProviderError(f"{token}: the {self.name} provider has not been configured.")
 
     def _account(self, given: Properties) -> list[Failure]:
         allowed = given.get("allowedAccountIds")
@@ -60,8 +54,3 @@ class CloudProvider:
                 )
             ]
         return []
-
-
-def refused(token: str) -> ProviderError:
-    """One sentence for a function without a rule."""
-    return ProviderError(f"The function {token} has no rule in the sandbox's {token.partition(':')[0]} stand-in.")

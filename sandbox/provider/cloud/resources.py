@@ -1,7 +1,6 @@
 """The rules of one resource type, from its row and its sheet: what Pulumi asks of a provider."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -31,6 +30,12 @@ class Session:
         """The rules of a type. Raises ProviderError where there are none."""
         row = rules.row(token)
         return CloudResource(self, row, sheets.sheet(token), behaviour(row.behaviour))
+
+    def invoke(self, token: str, arguments: Properties) -> Properties:
+        """The answer of a function. Raises ProviderError where it has no rule."""
+        from sandbox.provider.cloud.functions import call
+
+        return call(token, arguments, self.place)
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,3 @@ class CloudResource:
         if place.package == "gcp" and "project" in known and not inputs.get("project") and not place.project:
             return [Failure("project", "is not set: set gcp:project in the stack, or project on the resource.")]
         return []
-
-
-Make = Callable[[], Session]
