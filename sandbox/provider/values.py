@@ -37,6 +37,9 @@ class _Unknown:
     def __repr__(self) -> str:
         return "<unknown>"
 
+    def __deepcopy__(self, _memo: object) -> "_Unknown":
+        return self  # there is one, known by its identity
+
 
 UNKNOWN: Final = _Unknown()
 

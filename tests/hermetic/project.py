@@ -59,27 +59,36 @@ class Api:
 
 
 class Project:
-    """A program, its stack and its state."""
+    """A program, its stack and its state; `api` is a cluster for it, where it needs one."""
 
-    def __init__(self, folder: Path, api: Api) -> None:
-        self.folder, self.api = folder / "project", api
+    head = HEAD
+
+    def __init__(self, folder: Path, api: Api | None, config: str = "config: {}\n") -> None:
+        self.folder, self._api = folder / "project", api
         self.state = folder / "state"
         self.folder.mkdir()
         (self.folder / "Pulumi.yaml").write_text("name: hermetic\nruntime: python\n")
-        (self.folder / f"Pulumi.{STACK}.yaml").write_text("config: {}\n")
+        (self.folder / f"Pulumi.{STACK}.yaml").write_text(config)
         self.environment = {
             **os.environ,
             "LLMOPS_STATE": str(self.state),
             "LLMOPS_INSTANCE": "hermetic",
-            "LLMOPS_KUBECONFIG": str(api.kubeconfig),
             "NO_COLOR": "1",
         }
+        if api is not None:
+            self.environment["LLMOPS_KUBECONFIG"] = str(api.kubeconfig)
         for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
             self.environment.pop(name, None)
 
+    @property
+    def api(self) -> Api:
+        """The cluster that this project was given."""
+        assert self._api is not None
+        return self._api
+
     def program(self, text: str) -> None:
         """The program's text, behind the usual imports and `cluster`, `opts`."""
-        (self.folder / "__main__.py").write_text(HEAD + textwrap.dedent(text))
+        (self.folder / "__main__.py").write_text(self.head + textwrap.dedent(text))
 
     def command(self, *arguments: str, stack: str = STACK) -> list[str]:
         """A command line for a stack of this project."""

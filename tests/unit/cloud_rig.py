@@ -20,7 +20,7 @@ NETWORK = "gcp:compute/network:Network"
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
 
 
-class Refused(AssertionError):
+class RefusedError(AssertionError):
     """The inputs were not accepted."""
 
     def __init__(self, failures: list[Failure]) -> None:
@@ -55,19 +55,19 @@ class Account:
         )
 
     def check(self, type: str, name: str, inputs: Properties, olds: Properties | None = None) -> Properties:
-        """The checked inputs. Raises Refused."""
+        """The checked inputs. Raises RefusedError."""
         rules = self.session.resource_type(type)
         checked, failures = rules.check(self.task(type, name), olds or {}, inputs, Naming())
         if failures:
-            raise Refused(failures)
+            raise RefusedError(failures)
         return checked
 
-    def create(self, type: str, name: str, *, preview: bool = False, **inputs: Any) -> tuple[str, Properties]:
+    def create(self, type: str, name: str, /, *, preview_: bool = False, **inputs: Any) -> tuple[str, Properties]:
         """(id, outputs) of a new resource."""
         checked = self.check(type, name, inputs)
-        return self.session.resource_type(type).create(self.task(type, name, preview=preview), checked)
+        return self.session.resource_type(type).create(self.task(type, name, preview=preview_), checked)
 
-    def update(self, type: str, name: str, identifier: str, before: Properties, **inputs: Any) -> Properties:
+    def update(self, type: str, name: str, identifier: str, before: Properties, /, **inputs: Any) -> Properties:
         """The outputs after a change of inputs."""
         checked = self.check(type, name, inputs, before)
         return self.session.resource_type(type).update(self.task(type, name), identifier, {}, before, checked)

@@ -10,7 +10,6 @@ from sandbox.provider.values import Secret
 from tests.unit.cloud_rig import Account
 
 
-
 @pytest.fixture
 def aws(tmp_path: Path) -> Account:
     return Account(tmp_path)
@@ -88,7 +87,7 @@ def test_machine_images_come_from_public_parameters_only(aws: Account) -> None:
     name = "/aws/service/eks/optimized-ami/1.34/amazon-linux-2023/x86_64/nvidia/recommended/image_id"
     assert aws.session.invoke(token, {"name": name})["value"].startswith("ami-")
     for other in ("/app/password", name.replace("1.34", "1.12")):
-        with pytest.raises(ProviderError, match="getParameter: "):
+        with pytest.raises(ProviderError, match=r"getParameter: "):
             aws.session.invoke(token, {"name": other})
 
 
@@ -96,16 +95,18 @@ def test_addon_versions_follow_the_cluster(aws: Account) -> None:
     token = "aws:eks/getAddonVersion:getAddonVersion"
     found = aws.session.invoke(token, {"addonName": "kube-proxy", "kubernetesVersion": "1.34"})
     assert found["version"].startswith("v1.34.")
-    with pytest.raises(ProviderError, match="'nothing' has no version in the stand-in"):
+    with pytest.raises(ProviderError, match=r"'nothing' has no version in the stand-in"):
         aws.session.invoke(token, {"addonName": "nothing", "kubernetesVersion": "1.34"})
 
 
 def test_functions_without_a_rule_are_refused(aws: Account, gcp: Account) -> None:
-    with pytest.raises(ProviderError, match="a token cannot be made up"):
+    with pytest.raises(ProviderError, match=r"a token cannot be made up"):
         aws.session.invoke("aws:eks/getClusterAuth:getClusterAuth", {"name": "x"})
-    with pytest.raises(ProviderError, match="getVpc has no rule in the sandbox's aws stand-in: there is getAddonVersion"):
+    with pytest.raises(
+        ProviderError, match=r"getVpc has no rule in the sandbox's aws stand-in: there is getAddonVersion"
+    ):
         aws.session.invoke("aws:ec2/getVpc:getVpc", {})
-    with pytest.raises(ProviderError, match="has no rule in the sandbox's gcp stand-in"):
+    with pytest.raises(ProviderError, match=r"has no rule in the sandbox's gcp stand-in"):
         gcp.session.invoke("gcp:compute/getImage:getImage", {})
 
 

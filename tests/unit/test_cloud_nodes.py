@@ -9,7 +9,7 @@ from sandbox.provider.cloud import clusters
 from sandbox.provider.cloud.behaviours import eks, gke
 from sandbox.provider.cloud.clusters import Endpoint, Node, Platform
 from sandbox.provider.contract import ProviderError
-from tests.unit.cloud_rig import CLUSTER, GROUP, Account, Refused
+from tests.unit.cloud_rig import CLUSTER, GROUP, Account, RefusedError
 
 POOL = "gcp:container/nodePool:NodePool"
 GKE = "gcp:container/cluster:Cluster"
@@ -79,7 +79,9 @@ def test_an_eks_group_is_nodes_of_its_machine_type(planes: Recorded, tmp_path: P
         "pool": "gpu",
     }
     assert [node.labels["topology.kubernetes.io/zone"][-1] for node in nodes] == ["a", "b", "a"]
-    aws.update(GROUP, "gpu", identifier, group, **{**group, "scalingConfig": {"minSize": 0, "desiredSize": 1, "maxSize": 5}})
+    aws.update(
+        GROUP, "gpu", identifier, group, **{**group, "scalingConfig": {"minSize": 0, "desiredSize": 1, "maxSize": 5}}
+    )
     assert len(planes.clusters["llm"]["gpu"]) == 5
     aws.delete(GROUP, "gpu", identifier)
     assert planes.clusters["llm"]["gpu"] == []
@@ -90,7 +92,9 @@ def test_an_eks_group_is_nodes_of_its_machine_type(planes: Recorded, tmp_path: P
 def test_a_machine_type_that_nobody_knows_is_refused(planes: Recorded, tmp_path: Path) -> None:
     aws = Account(tmp_path)
     name, cluster = aws.cluster("llm")
-    with pytest.raises(ProviderError, match=r"'t3.nano' is no machine type that the stand-in knows: add it to stacks/machines"):
+    with pytest.raises(
+        ProviderError, match=r"'t3.nano' is no machine type that the stand-in knows: add it to stacks/machines"
+    ):
         aws.create(
             GROUP,
             "x",
@@ -105,7 +109,13 @@ def test_a_machine_type_that_nobody_knows_is_refused(planes: Recorded, tmp_path:
 def test_a_gke_pool_carries_gkes_own_labels_and_taint(planes: Recorded, tmp_path: Path) -> None:
     gcp = Account(tmp_path, "gcp")
     identifier, cluster = gcp.create(
-        GKE, "c", name="llm", location="europe-west4", initialNodeCount=1, removeDefaultNodePool=True, deletionProtection=False
+        GKE,
+        "c",
+        name="llm",
+        location="europe-west4",
+        initialNodeCount=1,
+        removeDefaultNodePool=True,
+        deletionProtection=False,
     )
     assert cluster["endpoint"] == "10.9.8.7:6001"
     assert planes.clusters == {"llm": {}}
@@ -128,17 +138,20 @@ def test_a_gke_pool_carries_gkes_own_labels_and_taint(planes: Recorded, tmp_path
     nodes = planes.clusters["llm"]["gpu"]
     assert len(nodes) == 2
     assert nodes[0].taints == [("nvidia.com/gpu", "present", "NoSchedule")]
-    assert nodes[0].labels.items() >= {
-        "cloud.google.com/gke-nodepool": "gpu",
-        "cloud.google.com/gke-accelerator": "nvidia-h100-80gb",
-        "cloud.google.com/gke-spot": "true",
-        "node.kubernetes.io/instance-type": "a3-highgpu-8g",
-        "topology.kubernetes.io/region": "europe-west4",
-        "topology.kubernetes.io/zone": "europe-west4-b",
-        "pool": "gpu",
-    }.items()
-    with pytest.raises(Refused, match="a3-highgpu-8g comes with 8 nvidia-h100-80gb, not with 4"):
-        wrong = [{"type": "nvidia-h100-80gb", "count": 4}]
+    assert (
+        nodes[0].labels.items()
+        >= {
+            "cloud.google.com/gke-nodepool": "gpu",
+            "cloud.google.com/gke-accelerator": "nvidia-h100-80gb",
+            "cloud.google.com/gke-spot": "true",
+            "node.kubernetes.io/instance-type": "a3-highgpu-8g",
+            "topology.kubernetes.io/region": "europe-west4",
+            "topology.kubernetes.io/zone": "europe-west4-b",
+            "pool": "gpu",
+        }.items()
+    )
+    wrong = [{"type": "nvidia-h100-80gb", "count": 4}]
+    with pytest.raises(RefusedError, match=r"a3-highgpu-8g comes with 8 nvidia-h100-80gb, not with 4"):
         gcp.check(POOL, "y", {**common, "nodeConfig": {"machineType": "a3-highgpu-8g", "guestAccelerators": wrong}})
     gcp.delete(POOL, "gpu", pool)
     assert planes.clusters["llm"]["gpu"] == []
@@ -146,8 +159,10 @@ def test_a_gke_pool_carries_gkes_own_labels_and_taint(planes: Recorded, tmp_path
 
 def test_a_protected_gke_cluster_is_not_deleted(planes: Recorded, tmp_path: Path) -> None:
     gcp = Account(tmp_path, "gcp")
-    identifier, _ = gcp.create(GKE, "c", name="llm", location="europe-west4", initialNodeCount=1, removeDefaultNodePool=True)
-    with pytest.raises(ProviderError, match="because deletionProtection is true"):
+    identifier, _ = gcp.create(
+        GKE, "c", name="llm", location="europe-west4", initialNodeCount=1, removeDefaultNodePool=True
+    )
+    with pytest.raises(ProviderError, match=r"because deletionProtection is true"):
         gcp.delete(GKE, "c", identifier)
 
 

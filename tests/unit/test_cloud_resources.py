@@ -9,7 +9,7 @@ from sandbox.provider.cloud import clusters
 from sandbox.provider.cloud.resources import KNOWN
 from sandbox.provider.contract import ProviderError
 from sandbox.provider.values import UNKNOWN, Secret
-from tests.unit.cloud_rig import BUCKET, CLUSTER, GROUP, NETWORK, ROLE, SUBNET, TRUST, VPC, Account, Refused
+from tests.unit.cloud_rig import BUCKET, CLUSTER, GROUP, NETWORK, ROLE, SUBNET, TRUST, VPC, Account, RefusedError
 
 SECRET = "aws:secretsmanager/secret:Secret"
 RING = "gcp:kms/keyRing:KeyRing"
@@ -40,7 +40,7 @@ def gcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Account:
     ],
 )
 def test_wrong_inputs_are_named_with_the_fix(aws: Account, inputs: dict[str, Any], said: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.check(VPC, "net", inputs)
     assert said in str(refused.value)
 
@@ -50,7 +50,7 @@ def test_what_is_not_known_yet_is_not_judged(aws: Account) -> None:
 
 
 def test_nested_and_missing_properties_are_found(aws: Account) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         aws.check(CLUSTER, "c", {"vpcConfig": {"subnets": ["a"]}, "accessConfig": {"authenticationMode": "APIX"}})
     said = str(refused.value)
     assert "vpcConfig.subnets: unknown property 'subnets'" in said
@@ -60,7 +60,7 @@ def test_nested_and_missing_properties_are_found(aws: Account) -> None:
 
 
 def test_exactly_one_of_several_is_wanted(aws: Account) -> None:
-    with pytest.raises(Refused, match="exactly one of gatewayId, subnetId must be set; none is"):
+    with pytest.raises(RefusedError, match=r"exactly one of gatewayId, subnetId must be set; none is"):
         aws.check("aws:ec2/routeTableAssociation:RouteTableAssociation", "a", {"routeTableId": "rtb-1"})
 
 
@@ -74,7 +74,7 @@ def test_ids_look_real_and_are_the_same_again(aws: Account, tmp_path: Path) -> N
 
 
 def test_a_preview_knows_inputs_and_defaults_only(aws: Account) -> None:
-    identifier, outputs = aws.create(VPC, "net", preview=True, cidrBlock="10.0.0.0/16")
+    identifier, outputs = aws.create(VPC, "net", preview_=True, cidrBlock="10.0.0.0/16")
     assert identifier == ""
     assert outputs["arn"] is UNKNOWN
     assert outputs["cidrBlock"] == "10.0.0.0/16"
@@ -84,7 +84,7 @@ def test_a_preview_knows_inputs_and_defaults_only(aws: Account) -> None:
 
 def test_a_known_preview_tells_what_the_update_will(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KNOWN, "1")
-    previewed = aws.create(VPC, "net", preview=True, cidrBlock="10.0.0.0/16")
+    previewed = aws.create(VPC, "net", preview_=True, cidrBlock="10.0.0.0/16")
     assert aws.store.objects() == []
     assert previewed == aws.create(VPC, "net", cidrBlock="10.0.0.0/16")
 
@@ -106,7 +106,7 @@ def test_names_of_buckets_and_of_google_are_small_letters(aws: Account, tmp_path
 
 
 def test_a_name_that_is_too_long_is_refused_by_its_limit(aws: Account) -> None:
-    with pytest.raises(Refused, match=r"name: must have at least 1 and at most 64 characters, not 78\."):
+    with pytest.raises(RefusedError, match=r"name: must have at least 1 and at most 64 characters, not 78\."):
         aws.check(ROLE, "r" * 70, {"assumeRolePolicy": TRUST})
 
 
@@ -139,15 +139,15 @@ def test_tags_of_the_provider_are_on_everything(tmp_path: Path) -> None:
 
 
 def test_a_reference_to_nothing_is_refused(aws: Account) -> None:
-    with pytest.raises(ProviderError, match="vpcId names 'vpc-0', and no such Vpc exists"):
+    with pytest.raises(ProviderError, match=r"vpcId names 'vpc-0', and no such Vpc exists"):
         aws.create(SUBNET, "s", vpcId="vpc-0", cidrBlock="10.0.0.0/24")
 
 
 def test_subnets_lie_inside_their_network_and_do_not_overlap(aws: Account) -> None:
     vpc, _ = aws.network(1)
-    with pytest.raises(ProviderError, match="not within the VPC's"):
+    with pytest.raises(ProviderError, match=r"not within the VPC's"):
         aws.create(SUBNET, "x", vpcId=vpc, cidrBlock="10.1.0.0/24")
-    with pytest.raises(ProviderError, match="overlaps"):
+    with pytest.raises(ProviderError, match=r"overlaps"):
         aws.create(SUBNET, "x", vpcId=vpc, cidrBlock="10.0.0.128/25")
 
 
@@ -166,7 +166,7 @@ def test_a_full_bucket_is_not_deleted(aws: Account) -> None:
     assert item is not None
     item.contents = ["model/1"]
     aws.store.write(item)
-    with pytest.raises(ProviderError, match="BucketNotEmpty"):
+    with pytest.raises(ProviderError, match=r"BucketNotEmpty"):
         aws.delete(BUCKET, "store", bucket)
     item.properties["forceDestroy"] = True
     aws.store.write(item)
@@ -175,7 +175,7 @@ def test_a_full_bucket_is_not_deleted(aws: Account) -> None:
 
 def test_a_name_that_somebody_has_is_refused(aws: Account) -> None:
     aws.create(BUCKET, "one", bucket="models")
-    with pytest.raises(ProviderError, match="Bucket 'models' already exists"):
+    with pytest.raises(ProviderError, match=r"Bucket 'models' already exists"):
         aws.create(BUCKET, "two", bucket="models")
 
 
@@ -183,7 +183,7 @@ def test_a_secret_keeps_its_name_until_its_window_is_over(aws: Account) -> None:
     secret, _ = aws.create(SECRET, "keys", name="keys")
     aws.delete(SECRET, "keys", secret)
     assert aws.store.objects() == []
-    with pytest.raises(ProviderError, match="taken; it is scheduled for deletion: set recoveryWindowInDays to 0"):
+    with pytest.raises(ProviderError, match=r"taken; it is scheduled for deletion: set recoveryWindowInDays to 0"):
         aws.create(SECRET, "keys", name="keys")
     secret, _ = aws.create(SECRET, "other", name="other", recoveryWindowInDays=0)
     aws.delete(SECRET, "other", secret)
@@ -195,7 +195,7 @@ def test_a_key_ring_stays_for_ever(gcp: Account) -> None:
     gcp.delete(RING, "keys", ring)
     assert gcp.store.objects() == []
     assert [item.id for item in gcp.store.objects(left=True)] == [ring]
-    with pytest.raises(ProviderError, match="already exists .cannot be deleted"):
+    with pytest.raises(ProviderError, match=r"already exists .cannot be deleted"):
         gcp.create(RING, "keys", name="keys", location="europe-west4")
 
 
@@ -253,13 +253,13 @@ def test_a_cluster_needs_two_zones_and_one_step_an_upgrade(aws: Account) -> None
     assert outputs["endpoint"].startswith("https://")
     inputs = {name: outputs[name] for name in ("name", "roleArn", "vpcConfig")}
     inputs["vpcConfig"] = {"subnetIds": outputs["vpcConfig"]["subnetIds"]}
-    with pytest.raises(ProviderError, match="1.33 to 1.35 .more than one minor version"):
+    with pytest.raises(ProviderError, match=r"1.33 to 1.35 .more than one minor version"):
         aws.update(CLUSTER, "cluster", cluster, inputs, **inputs, version="1.35")
     assert aws.update(CLUSTER, "cluster", cluster, inputs, **inputs, version="1.34")["version"] == "1.34"
-    with pytest.raises(ProviderError, match="1.34 to 1.33 .a downgrade"):
+    with pytest.raises(ProviderError, match=r"1.34 to 1.33 .a downgrade"):
         aws.update(CLUSTER, "cluster", cluster, inputs, **inputs, version="1.33")
     one = {**inputs, "name": "b", "vpcConfig": {"subnetIds": inputs["vpcConfig"]["subnetIds"][:1]}}
-    with pytest.raises(ProviderError, match="at least two different AZs"):
+    with pytest.raises(ProviderError, match=r"at least two different AZs"):
         aws.create(CLUSTER, "b", **one)
 
 
@@ -274,7 +274,7 @@ def test_node_groups_go_before_their_cluster(aws: Account) -> None:
         scalingConfig={"minSize": 0, "desiredSize": 0, "maxSize": 4},
         instanceTypes=["p5.48xlarge"],
     )
-    with pytest.raises(ProviderError, match="cannot be deleted while it has NodeGroup"):
+    with pytest.raises(ProviderError, match=r"cannot be deleted while it has NodeGroup"):
         aws.delete(CLUSTER, "cluster", cluster)
     aws.delete(GROUP, "gpu", group)
     aws.delete(CLUSTER, "cluster", cluster)
@@ -282,7 +282,9 @@ def test_node_groups_go_before_their_cluster(aws: Account) -> None:
 
 def test_secret_values_are_closed(aws: Account) -> None:
     secret, _ = aws.create(SECRET, "keys", name="keys")
-    _, outputs = aws.create("aws:secretsmanager/secretVersion:SecretVersion", "v", secretId=secret, secretString="s3cr3t")
+    _, outputs = aws.create(
+        "aws:secretsmanager/secretVersion:SecretVersion", "v", secretId=secret, secretString="s3cr3t"
+    )
     assert outputs["secretString"] == Secret("s3cr3t")
 
 
@@ -295,7 +297,7 @@ def test_another_account_is_refused(aws: Account) -> None:
 def test_a_provider_without_a_region_or_project_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ProviderError, match="aws has no region"):
+    with pytest.raises(ProviderError, match=r"aws has no region"):
         Account(tmp_path, region=None)
-    with pytest.raises(Refused, match="project: is not set"):
+    with pytest.raises(RefusedError, match=r"project: is not set"):
         Account(tmp_path, "gcp", project=None).check(NETWORK, "n", {})

@@ -71,7 +71,7 @@ def test_the_nth_create_fails_once(tmp_path: Path) -> None:
     faults.add({"type": "aws:ec2/*", "nth": 2})
     faults.strike(task(), "create")
     faults.strike(task(), "delete")
-    with pytest.raises(ProviderError, match="create of aws:ec2/vpc:Vpc 'net' failed in the stand-in"):
+    with pytest.raises(ProviderError, match=r"create of aws:ec2/vpc:Vpc 'net' failed in the stand-in"):
         faults.strike(task(), "create")
     faults.strike(task(), "create")
     assert not (tmp_path / "faults").exists()
@@ -89,7 +89,7 @@ def test_throttling_is_tried_again_and_reported_at_last(tmp_path: Path, monkeypa
 
 def test_faults_from_the_environment_count_within_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, json.dumps([{"type": VPC, "error": "no capacity"}]))
-    with pytest.raises(ProviderError, match="no capacity"):
+    with pytest.raises(ProviderError, match=r"no capacity"):
         Faults(Store(tmp_path)).strike(task(), "create")
     with pytest.raises(ProviderError):
         Faults(Store(tmp_path)).strike(task(), "create")

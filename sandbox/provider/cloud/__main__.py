@@ -1,10 +1,10 @@
 """`python -m sandbox.provider.cloud`: look into the pretended cloud, and disturb it.
 
-    list [--all] [--json]            what is there
-    show TYPE ID                     one object
-    put BUCKET KEY                   an object in a bucket, so that it is not empty
-    fail TYPE [--operation OP] [--nth N] [--times N] [--throttle] [--error TEXT]
-    clear                            forget everything (pretended control planes are not stopped)
+list [--all] [--json]            what is there
+show TYPE ID                     one object
+put BUCKET KEY                   an object in a bucket, so that it is not empty
+fail TYPE [--operation OP] [--nth N] [--times N] [--throttle] [--error TEXT]
+clear                            forget everything (pretended control planes are not stopped)
 """
 
 import argparse

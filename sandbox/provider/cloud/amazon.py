@@ -33,7 +33,9 @@ def constrain(row: Row, inputs: Shape) -> list[str]:
             service, _, rest = target.partition(".")
             model = _model(service)
             operation, *members = rest.split("/")
-            limits = _limits(model, _input(model, operation, members))
+            *above, last = members
+            holder = _inner(model, _input(model, operation, above))
+            limits = _limits(model, model["shapes"][holder["members"][last]["shape"]])
             if tighten(inputs["props"][path], limits):
                 found.append(path)
     return found

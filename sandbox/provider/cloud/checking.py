@@ -90,7 +90,9 @@ def _between(shape: Shape, count: float, path: str, what: str) -> Iterator[Failu
     if (least is not None and count < least) or (most is not None and count > most):
         limits = [f"at least {least:g}" if least is not None else "", f"at most {most:g}" if most is not None else ""]
         text = " and ".join(limit for limit in limits if limit)
-        yield Failure(path, f"must be {text}, not {count:g}." if not what else f"must have {text} {what}, not {count:g}.")
+        yield Failure(
+            path, f"must be {text}, not {count:g}." if not what else f"must have {text} {what}, not {count:g}."
+        )
 
 
 def _is(kind: str, value: Any) -> bool:

@@ -24,16 +24,11 @@ def compare(row: Row, inputs: Shape, old: Properties, new: Properties) -> Change
     replace: set[str] = set()
     for entry in forcing:
         if list(paths.values(before, entry)) != list(paths.values(after, entry)):
-            replace |= {
-                path
-                for path in found
-                if paths.plain(path) == entry
-                or paths.plain(path).startswith((f"{entry}.", f"{entry}["))
-                or entry.startswith(f"{paths.plain(path)}.")
-            }
+            replace |= {path for path in found if paths.touches(entry, path)}
     # A name that somebody chose cannot be taken twice: the old one has to go first.
-    chosen = name is not None and new.get(name) is not None and not naming.automatic(new, name)
-    return Changes(paths=found, replace=replace, delete_first=bool(replace) and chosen and old.get(name) == new.get(name))
+    kept = name is not None and new.get(name) is not None and old.get(name) == new.get(name)
+    chosen = kept and not naming.automatic(new, str(name))
+    return Changes(paths=found, replace=replace, delete_first=bool(replace) and chosen)
 
 
 def canonical(row: Row, properties: Properties) -> Properties:

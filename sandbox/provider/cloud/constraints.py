@@ -31,9 +31,7 @@ def tighten(node: Shape, limits: Limits) -> bool:
         inner = node["of"] if node["t"] == "list" else node
         return tighten(inner, limits.item or limits) if limits.item or limits.kind != "list" else False
     if node["t"] == "string" and limits.kind == "string":
-        return _set(
-            node, enum=limits.enum, pattern=readable(limits.pattern), min=limits.least, max=limits.most
-        )
+        return _set(node, enum=limits.enum, pattern=readable(limits.pattern), min=limits.least, max=limits.most)
     if node["t"] in ("integer", "number") and limits.kind in NUMBERS:
         return _set(node, min=limits.least, max=limits.most)
     return False

@@ -1,8 +1,8 @@
 """Failures on purpose: the nth call of a kind fails, or is throttled as a busy cloud would do.
 
-A fault is `{"type": "aws:eks/nodeGroup:NodeGroup", "operation": "create", "nth": 2, "times": 1}`; `type` may end in `*`.
-With `"throttle": true` the call is answered with ThrottlingException `times` times: the provider tries again, as the
-real ones do, and reports it after its last try. They are kept in the file `faults` of the pretended cloud
+A fault is `{"type": "aws:eks/nodeGroup:NodeGroup", "operation": "create", "nth": 2, "times": 1}`; `type` may have
+a `*`. With `"throttle": true` the call is answered with ThrottlingException `times` times: the provider tries again,
+as the real ones do, and reports it after its last try. They are kept in the file `faults` of the pretended cloud
 (`python -m sandbox.provider.cloud fail …`), where what has struck is counted down, or come from LLMOPS_STANDIN_FAULTS
 (a JSON list), which counts within one command.
 """

@@ -59,7 +59,8 @@ def mask(row: Row, inputs: Properties, properties: Properties) -> Properties:
 def closed(row: Row, properties: Mapping[str, Any]) -> Properties:
     """The properties with secret ones marked."""
     return {
-        name: Secret(value) if name in row.secrets and value is not None else value for name, value in properties.items()
+        name: Secret(value) if name in row.secrets and value is not None else value
+        for name, value in properties.items()
     }
 
 

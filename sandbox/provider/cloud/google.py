@@ -1,7 +1,7 @@
-"""Constraints that Google's discovery documents state (they ship inside google-api-python-client): enums, patterns, ranges.
+"""Constraints that Google's discovery documents state: enums, patterns, ranges.
 
-Properties are matched to a schema's fields by name; a row's `fields` names the others (the provider's own
-`*_meta.yaml` files say which those are). Nothing is asked of Google.
+The documents ship inside google-api-python-client. Properties are matched to a schema's fields by name; a row's
+`fields` names the others (the provider's own `*_meta.yaml` files say which those are). Nothing is asked of Google.
 """
 
 import functools
@@ -34,7 +34,9 @@ def _document(name: str) -> Document:
     return document
 
 
-def _walk(row: Row, schemas: Document, schema: Document, node: Shape, prefix: str, found: list[str], depth: int) -> None:
+def _walk(
+    row: Row, schemas: Document, schema: Document, node: Shape, prefix: str, found: list[str], depth: int
+) -> None:
     if node["t"] != "object" or depth > 8:
         return
     fields: dict[str, Any] = schema.get("properties", {})
@@ -75,7 +77,7 @@ def _field(schemas: Document, schema: Document, names: list[str]) -> Document | 
 
 def _limits(field: Document) -> Limits:
     limits = Limits(
-        kind={"array": "list"}.get(field.get("type", ""), field.get("type", "object")),
+        kind="list" if field.get("type") == "array" else str(field.get("type", "object")),
         enum=field.get("enum"),
         pattern=field.get("pattern"),
     )

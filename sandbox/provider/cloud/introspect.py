@@ -17,6 +17,7 @@ import inspect
 import re
 import types
 import typing
+import warnings
 from typing import Any
 
 from sandbox.provider.contract import ProviderError
@@ -65,7 +66,9 @@ def _module(package: str, module: str, name: str) -> Any:
     area, _, _ = module.partition("/")
     path = [] if area == "index" else [RENAMED.get(area, area)]
     try:
-        return importlib.import_module(".".join([PACKAGES[package], *path, snake(name)]))
+        with warnings.catch_warnings():  # of the resources beside it that are deprecated
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return importlib.import_module(".".join([PACKAGES[package], *path, snake(name)]))
     except ModuleNotFoundError:
         raise ProviderError(f"{package}:{module}:{name} is not a resource type of {PACKAGES[package]}.") from None
 
@@ -122,7 +125,7 @@ def _union(shapes: list[Shape]) -> Shape:
     """One shape where the members say the same, as `Union[str, SomeEnum]` does: the SDK lets any text through."""
     different: list[Shape] = []
     for shape in shapes:
-        if {"t": "any"} == shape:
+        if shape == {"t": "any"}:
             continue  # the typed dictionary beside each input class
         if shape["t"] == "string" and any(other["t"] == "string" for other in different):
             different = [{"t": "string"} if other["t"] == "string" else other for other in different]

@@ -66,10 +66,7 @@ def plain(path: str) -> str:
     return INDEX.sub("", path)
 
 
-def covers(entries: list[str], path: str) -> bool:
-    """Whether a place, or something above or below it, is listed: a whole object may be replaced at once."""
+def touches(entry: str, path: str) -> bool:
+    """Whether a difference lies at a place, inside it, or around it: a whole object may come or go at once."""
     here = plain(path)
-    return any(
-        here == entry or here.startswith(f"{entry}.") or here.startswith(f"{entry}[") or entry.startswith(f"{here}.")
-        for entry in entries
-    )
+    return here == entry or here.startswith((f"{entry}.", f"{entry}[")) or entry.startswith(f"{here}.")

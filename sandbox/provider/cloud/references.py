@@ -27,7 +27,7 @@ def require(row: Row, properties: Properties, store: Store) -> None:
 
 
 def holders(item: Object, store: Store) -> list[Object]:
-    """The objects that an object's deletion would leave without what they refer to, as far as the cloud refuses that."""
+    """The objects that refer to an object and that its cloud would not leave without it."""
     found: list[Object] = []
     for other in store.objects():
         if other.type == item.type and other.id == item.id:

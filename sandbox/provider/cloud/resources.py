@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from sandbox.provider.cloud import checking, checks, comparing, filling, naming, references, rules, sheets
+from sandbox.provider.cloud import checking, checks, comparing, filling, references, rules, sheets
+from sandbox.provider.cloud import naming as names
 from sandbox.provider.cloud.behaviours import Behaviour, Work, behaviour
 from sandbox.provider.cloud.faults import Faults
 from sandbox.provider.cloud.place import Place
@@ -47,9 +48,11 @@ class CloudResource:
     sheet: sheets.Sheet
     behaviour: Behaviour
 
-    def check(self, task: Task, olds: Properties, news: Properties, naming_: Naming) -> tuple[Properties, list[Failure]]:
+    def check(
+        self, task: Task, olds: Properties, news: Properties, naming: Naming
+    ) -> tuple[Properties, list[Failure]]:
         seed, _ = self._seed(task)
-        inputs = naming.named(self.row, self.sheet.inputs, olds, news, task.name, seed, naming_)
+        inputs = names.named(self.row, self.sheet.inputs, olds, news, task.name, seed, naming)
         failures = [
             *checking.faults(self.sheet.inputs, inputs),
             *checks.faults(self.row, inputs),
@@ -74,7 +77,7 @@ class CloudResource:
                 return "", filling.mask(self.row, inputs, properties)
             if not has_unknown(inputs):
                 self.behaviour.create(work)
-            return identifier if isinstance(identifier, str) else "", filling.closed(self.row, work.properties)
+            return "" if has_unknown(identifier) else identifier, filling.closed(self.row, work.properties)
         if has_unknown(identifier):
             raise ProviderError(f"{task.name}: the id depends on a value that is not known.")
         self.session.faults.strike(task, "create")
@@ -125,7 +128,7 @@ class CloudResource:
         if found is None:
             return None
         self._note(identifier)
-        marks = {naming.DEFAULTS: inputs.get(naming.DEFAULTS) or []}
+        marks = {names.DEFAULTS: inputs.get(names.DEFAULTS) or []}
         return Live(
             identifier=identifier,
             outputs=filling.closed(self.row, found.properties),

@@ -74,9 +74,9 @@ def area(package: str, name: str) -> dict[str, Row]:
     path = FOLDER / package / f"{name}.yaml"
     if not path.is_file():
         return {}
-    loaded: dict[str, dict[str, Any]] = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))[
-        "types"
-    ]
+    loaded: dict[str, dict[str, Any]] = yaml.load(
+        path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )["types"]
     rows: dict[str, Row] = {}
     for token, values in loaded.items():
         values = {"anywhere" if key == "global" else key: value for key, value in values.items()}
@@ -86,8 +86,4 @@ def area(package: str, name: str) -> dict[str, Row]:
 
 def tokens() -> list[str]:
     """Every type that has a rule."""
-    return [
-        token
-        for file in sorted(FOLDER.glob("*/*.yaml"))
-        for token in area(file.parent.name, file.stem)
-    ]
+    return [token for file in sorted(FOLDER.glob("*/*.yaml")) for token in area(file.parent.name, file.stem)]

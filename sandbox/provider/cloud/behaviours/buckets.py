@@ -11,7 +11,7 @@ class Bucket(Behaviour):
     def delete(self, work: Work, old: Object) -> str:
         if old.contents and not old.properties.get("forceDestroy"):
             raise ProviderError(
-                f"BucketNotEmpty: {old.id} holds {len(old.contents)} objects, e.g. {old.contents[0]!r}: empty it, or set "
-                "forceDestroy and run an update first."
+                f"BucketNotEmpty: {old.id} holds {len(old.contents)} objects, e.g. {old.contents[0]!r}: empty it, or "
+                "set forceDestroy and run an update first."
             )
         return ""

@@ -12,7 +12,17 @@ VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
 # What a new version of a launch template is made of; tags and the description of the template itself are not.
 UNVERSIONED = frozenset(
-    {"tags", "tagsAll", "name", "namePrefix", "region", "defaultVersion", "updateDefaultVersion", "latestVersion", "arn"}
+    {
+        "tags",
+        "tagsAll",
+        "name",
+        "namePrefix",
+        "region",
+        "defaultVersion",
+        "updateDefaultVersion",
+        "latestVersion",
+        "arn",
+    }
 )
 
 

@@ -55,8 +55,8 @@ class Cluster(Behaviour):
     def delete(self, work: Work, old: Object) -> str:
         if old.properties.get("deletionProtection"):
             raise ProviderError(
-                f"InvalidRequestException: {old.id} has deletion protection: set deletionProtection to false and run an "
-                "update first."
+                f"InvalidRequestException: {old.id} has deletion protection: set deletionProtection to false and run "
+                "an update first."
             )
         control_planes().delete(old.id)
         # The cluster takes these with it.
@@ -90,8 +90,9 @@ class NodeGroup(Behaviour):
 
     def check(self, inputs: Properties) -> Iterator[Failure]:
         sizes: Any = inputs.get("scalingConfig")
-        least, wanted, most = (sizes.get(name) if isinstance(sizes, dict) else None for name in SIZES)
-        if all(isinstance(size, int) for size in (least, wanted, most)) and not least <= wanted <= most:
+        given: list[Any] = [sizes.get(name) if isinstance(sizes, dict) else None for name in SIZES]
+        least, wanted, most = given
+        if all(isinstance(size, int) for size in given) and not least <= wanted <= most:
             yield Failure("scalingConfig", f"minSize {least} ≤ desiredSize {wanted} ≤ maxSize {most} does not hold.")
         if fault := versions.fault("eks", inputs.get("version")):
             yield Failure("version", fault)
@@ -136,7 +137,8 @@ SIZES = ("minSize", "desiredSize", "maxSize")
 def nodes(cluster: str, group: str, given: Properties, store: Store, count: int) -> list[Node]:
     """The nodes of a group, with the labels that EKS and the kubelet give them.
 
-    docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html; kubernetes.io/docs/reference/labels-annotations-taints
+    docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html and, for the kubelet's,
+    kubernetes.io/docs/reference/labels-annotations-taints.
     """
     type = _instance_type(given, store)
     subnets = [store.get(SUBNET, str(identifier)) for identifier in given.get("subnetIds") or []]

@@ -53,8 +53,8 @@ class Cluster(Behaviour):
     def delete(self, work: Work, old: Object) -> str:
         if old.properties.get("deletionProtection"):
             raise ProviderError(
-                f"Cannot destroy cluster {old.properties['name']} because deletionProtection is true: set it to false and "
-                "run an update first."
+                f"Cannot destroy cluster {old.properties['name']} because deletionProtection is true: set it to false "
+                "and run an update first."
             )
         control_planes().delete(str(old.properties["name"]))
         return ""
@@ -83,7 +83,9 @@ class NodePool(Behaviour):
         name = work.properties["name"]
         work.properties.setdefault("version", cluster.properties.get("masterVersion"))
         zones = _zones(work.properties, cluster)
-        groups = [f"projects/{work.properties['project']}/zones/{zone}/instanceGroupManagers/gke-{name}" for zone in zones]
+        groups = [
+            f"projects/{work.properties['project']}/zones/{zone}/instanceGroupManagers/gke-{name}" for zone in zones
+        ]
         prefix = "https://www.googleapis.com/compute/v1/"
         work.properties["instanceGroupUrls"] = [prefix + group for group in groups]
         urls = [prefix + group.replace("instanceGroupManagers", "instanceGroups") for group in groups]
@@ -119,8 +121,8 @@ def _register(work: Work, cluster: Properties, pool: str, given: Properties, oth
 def nodes(cluster: Properties, pool: str, given: Properties, *, tainted: bool) -> list[Node]:
     """The nodes of a pool, with the labels and taints that GKE gives them by itself.
 
-    cloud.google.com/kubernetes-engine/docs/concepts/nodes-of-a-cluster, …/how-to/gpus; a pool with GPUs is tainted where
-    the cluster has a pool without.
+    cloud.google.com/kubernetes-engine/docs/concepts/nodes-of-a-cluster, …/how-to/gpus. A pool with GPUs is tainted
+    where the cluster has a pool without.
     """
     config: Any = given.get("nodeConfig") or {}
     type = machine("gke", config.get("machineType") or "e2-medium")

@@ -12,7 +12,9 @@ class Secret(Behaviour):
         for other in work.store.objects(work.task.type, left=True):
             if other.id == work.identifier or other.properties.get("name") != work.properties.get("name"):
                 continue
-            why = "it is scheduled for deletion: set recoveryWindowInDays to 0 to free it" if other.left else "it exists"
+            why = (
+                "it is scheduled for deletion: set recoveryWindowInDays to 0 to free it" if other.left else "it exists"
+            )
             raise ProviderError(f"The secret's name {work.properties.get('name')!r} is taken; {why}.")
 
     def delete(self, work: Work, old: Object) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import traceback
+from typing import Any
 
 # Their resource classes must be known before a reference to one of their resources is met.
 PACKAGES = ("pulumi_aws", "pulumi_eks", "pulumi_kubernetes")
@@ -27,8 +28,10 @@ def main() -> None:
         importlib.import_module(package)
     servicer = ProviderServicer(Components(), [], json.loads(head)["engine"])
 
+    nobody: Any = None  # the call's context: only used to report errors, which we do ourselves
+
     async def construct() -> pb.ConstructResponse:
-        return await servicer.Construct(pb.ConstructRequest.FromString(body), None)
+        return await servicer.Construct(pb.ConstructRequest.FromString(body), nobody)
 
     try:
         data = b"ok\n" + asyncio.run(construct()).SerializeToString()

@@ -271,7 +271,7 @@ def check(inputs: dict[str, Any]) -> None:
             raise pulumi.RunError(f"{name} must be known when the program runs: it decides which resources there are.")
     if inputs.get("authenticationMode") != "API":
         raise pulumi.RunError(
-            "authenticationMode must be API in the stand-in: the aws-auth ConfigMap of the other modes is not pretended."
+            "authenticationMode must be API in the stand-in: the other modes' aws-auth ConfigMap is not pretended."
         )
     if not inputs.get("skipDefaultNodeGroup"):
         raise pulumi.RunError(

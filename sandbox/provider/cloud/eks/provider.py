@@ -46,17 +46,19 @@ class EksProvider:
         """Register a component and its children. Raises ProviderError with what the component said."""
         if request.type not in COMPONENTS:
             raise refuse(request.type, list(COMPONENTS))
-        start = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from sandbox.provider.cloud.eks.child import main; main()"
+        path = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); "
+        start = path + "from sandbox.provider.cloud.eks.child import main; main()"
         done = subprocess.run(
             [sys.executable, "-P", "-c", start],
             input=json.dumps({"engine": engine}).encode() + b"\n" + request.SerializeToString(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=dict(os.environ),
             check=False,
         )
         status, _, payload = done.stdout.partition(b"\n")
         if done.returncode != 0 or status != b"ok":
             lines = (payload or done.stderr).decode(errors="replace").strip().splitlines()
-            raise ProviderError(f"{request.type} {request.name!r}: {lines[-1] if lines else 'the component ended early'}")
+            raise ProviderError(
+                f"{request.type} {request.name!r}: {lines[-1] if lines else 'the component ended early'}"
+            )
         return pb.ConstructResponse.FromString(payload)

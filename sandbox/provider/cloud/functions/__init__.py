@@ -9,8 +9,8 @@ from sandbox.provider.values import Properties
 Function = Callable[[Properties, Place], Properties]
 
 REFUSALS = {
-    "aws:eks/getClusterAuth:getClusterAuth": "a token cannot be made up: use the kubeconfig's `aws eks get-token`, which "
-    "the sandbox's Kubernetes provider stands in for",
+    "aws:eks/getClusterAuth:getClusterAuth": "a token cannot be made up: use the kubeconfig's `aws eks get-token`, "
+    "which the sandbox's Kubernetes provider stands in for",
 }
 
 

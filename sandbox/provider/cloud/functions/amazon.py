@@ -43,7 +43,12 @@ def partition(arguments: Properties, place: Place) -> Properties:
     """aws, or China's, or the US government's."""
     name = places.partition(place.region or "")
     suffix = "amazonaws.com.cn" if name == "aws-cn" else "amazonaws.com"
-    return {"id": name, "partition": name, "dnsSuffix": suffix, "reverseDnsPrefix": ".".join(reversed(suffix.split(".")))}
+    return {
+        "id": name,
+        "partition": name,
+        "dnsSuffix": suffix,
+        "reverseDnsPrefix": ".".join(reversed(suffix.split("."))),
+    }
 
 
 def availability_zones(arguments: Properties, place: Place) -> Properties:
@@ -71,8 +76,8 @@ def parameter(arguments: Properties, place: Place) -> Properties:
     found = EKS_IMAGE.fullmatch(name)
     if found is None and not GPU_IMAGE.fullmatch(name):
         raise ProviderError(
-            f"getParameter: {name} has no rule in the stand-in; there are the public parameters of EKS' optimised and of "
-            "GPU machine images."
+            f"getParameter: {name} has no rule in the stand-in; there are the public parameters of EKS' optimised "
+            "and of GPU machine images."
         )
     here = str(arguments.get("region") or place.region)
     if found is not None and (fault := versions.fault("eks", found["version"])):

@@ -46,7 +46,12 @@ def zones(arguments: Properties, place: Place) -> Properties:
     if not region:
         raise ProviderError("getZones: no region: set gcp:region in the stack, or name one.")
     name = str(arguments.get("project") or place.project)
-    return {"id": f"projects/{name}/regions/{region}", "project": name, "region": region, "names": zones_of(str(region))}
+    return {
+        "id": f"projects/{name}/regions/{region}",
+        "project": name,
+        "region": region,
+        "names": zones_of(str(region)),
+    }
 
 
 def engine_versions(arguments: Properties, place: Place) -> Properties:

@@ -1,4 +1,7 @@
-"""aws:iam/getPolicyDocument, as the provider writes it (terraform-provider-aws, internal/service/iam/policy_document_data_source.go)."""
+"""aws:iam/getPolicyDocument, as the provider writes it.
+
+terraform-provider-aws, internal/service/iam/policy_document_data_source.go.
+"""
 
 import json
 import zlib
@@ -22,7 +25,9 @@ def policy_document(arguments: Properties, place: Place) -> Properties:
         raise ProviderError(f"getPolicyDocument: the statement id {sorted(twice)[0]!r} is used twice.")
     for text in arguments.get("overridePolicyDocuments") or []:
         for statement in _statements(text):
-            same = [i for i, other in enumerate(statements) if "Sid" in statement and other.get("Sid") == statement["Sid"]]
+            same = [
+                i for i, other in enumerate(statements) if "Sid" in statement and other.get("Sid") == statement["Sid"]
+            ]
             if same:
                 statements[same[0]] = statement
             else:
