@@ -95,7 +95,9 @@ def _import(modules: str) -> None:
         return
     for name in names:
         with contextlib.suppress(Exception):  # an upgrade took it away; the program will tell if that matters
-            _ = importlib.import_module(name).__doc__  # some are lazy: the first access loads them
+            # The SDKs' modules are lazy, and a module inside one that is not loaded yet would be half of it for ever.
+            # Any attribute loads one, except those that debuggers look at.
+            _ = hasattr(importlib.import_module(name), "loaded")
 
 
 def _remember(modules: str) -> None:

@@ -65,10 +65,13 @@ def _parts(token: str) -> tuple[str, str, str]:
 def _module(package: str, module: str, name: str) -> Any:
     area, _, _ = module.partition("/")
     path = [] if area == "index" else [RENAMED.get(area, area)]
+    above = ".".join([PACKAGES[package], *path])
     try:
         with warnings.catch_warnings():  # of the resources beside it that are deprecated
             warnings.simplefilter("ignore", DeprecationWarning)
-            return importlib.import_module(".".join([PACKAGES[package], *path, snake(name)]))
+            # The areas are lazy: one that is not loaded before a module inside it would be half of it for ever.
+            _ = hasattr(importlib.import_module(above), "loaded")
+            return importlib.import_module(f"{above}.{snake(name)}")
     except ModuleNotFoundError:
         raise ProviderError(f"{package}:{module}:{name} is not a resource type of {PACKAGES[package]}.") from None
 
