@@ -62,10 +62,15 @@ class Account:
             raise RefusedError(failures)
         return checked
 
-    def create(self, type: str, name: str, /, *, preview_: bool = False, **inputs: Any) -> tuple[str, Properties]:
+    def create(self, type: str, name: str, /, **inputs: Any) -> tuple[str, Properties]:
         """(id, outputs) of a new resource."""
         checked = self.check(type, name, inputs)
-        return self.session.resource_type(type).create(self.task(type, name, preview=preview_), checked)
+        return self.session.resource_type(type).create(self.task(type, name), checked)
+
+    def preview(self, type: str, name: str, /, **inputs: Any) -> tuple[str, Properties]:
+        """(id, outputs) that a preview of a new resource shows."""
+        checked = self.check(type, name, inputs)
+        return self.session.resource_type(type).create(self.task(type, name, preview=True), checked)
 
     def update(self, type: str, name: str, identifier: str, before: Properties, /, **inputs: Any) -> Properties:
         """The outputs after a change of inputs."""

@@ -74,7 +74,7 @@ def test_ids_look_real_and_are_the_same_again(aws: Account, tmp_path: Path) -> N
 
 
 def test_a_preview_knows_inputs_and_defaults_only(aws: Account) -> None:
-    identifier, outputs = aws.create(VPC, "net", preview_=True, cidrBlock="10.0.0.0/16")
+    identifier, outputs = aws.preview(VPC, "net", cidrBlock="10.0.0.0/16")
     assert identifier == ""
     assert outputs["arn"] is UNKNOWN
     assert outputs["cidrBlock"] == "10.0.0.0/16"
@@ -84,7 +84,7 @@ def test_a_preview_knows_inputs_and_defaults_only(aws: Account) -> None:
 
 def test_a_known_preview_tells_what_the_update_will(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KNOWN, "1")
-    previewed = aws.create(VPC, "net", preview_=True, cidrBlock="10.0.0.0/16")
+    previewed = aws.preview(VPC, "net", cidrBlock="10.0.0.0/16")
     assert aws.store.objects() == []
     assert previewed == aws.create(VPC, "net", cidrBlock="10.0.0.0/16")
 

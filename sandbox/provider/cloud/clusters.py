@@ -4,10 +4,11 @@ LLMOPS_STANDIN_CLUSTERS=none starts none: tests of the cloud alone need no API s
 which nothing answers.
 """
 
+import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 VARIABLE = "LLMOPS_STANDIN_CLUSTERS"
 Platform = Literal["eks", "gke"]
@@ -48,8 +49,7 @@ class Real:
     """sandbox.standin: a real API server for each cluster, with kwok's nodes."""
 
     def create(self, name: str, platform: Platform) -> Endpoint:
-        from sandbox import standin
-
+        standin = _standin()
         found = standin.create(name, platform=platform)
         return Endpoint(found.server, found.ca_pem)
 
@@ -75,9 +75,12 @@ class Real:
         )
 
     def delete(self, name: str) -> None:
-        from sandbox import standin
-
+        standin = _standin()
         standin.delete(name)
+
+
+def _standin() -> Any:
+    return importlib.import_module("sandbox.standin")  # only stacks with a cluster pay for it
 
 
 class Nowhere:

@@ -48,9 +48,7 @@ class CloudResource:
     sheet: sheets.Sheet
     behaviour: Behaviour
 
-    def check(
-        self, task: Task, olds: Properties, news: Properties, naming: Naming
-    ) -> tuple[Properties, list[Failure]]:
+    def check(self, task: Task, olds: Properties, news: Properties, naming: Naming) -> tuple[Properties, list[Failure]]:
         seed, _ = self._seed(task)
         inputs = names.named(self.row, self.sheet.inputs, olds, news, task.name, seed, naming)
         failures = [
