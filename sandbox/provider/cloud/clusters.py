@@ -54,9 +54,9 @@ class Real:
         return Endpoint(found.server, found.ca_pem)
 
     def set_nodes(self, name: str, group: str, platform: Platform, nodes: Sequence[Node]) -> None:
-        from sandbox import standin
         from stacks import machines
 
+        standin = _standin()
         types = machines.AWS if platform == "eks" else machines.GCP
         standin.set_nodes(
             name,
