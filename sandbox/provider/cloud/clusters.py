@@ -4,11 +4,10 @@ LLMOPS_STANDIN_CLUSTERS=none starts none: tests of the cloud alone need no API s
 which nothing answers.
 """
 
-import importlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 VARIABLE = "LLMOPS_STANDIN_CLUSTERS"
 Platform = Literal["eks", "gke"]
@@ -49,14 +48,15 @@ class Real:
     """sandbox.standin: a real API server for each cluster, with kwok's nodes."""
 
     def create(self, name: str, platform: Platform) -> Endpoint:
-        standin = _standin()
+        from sandbox import standin
+
         found = standin.create(name, platform=platform)
         return Endpoint(found.server, found.ca_pem)
 
     def set_nodes(self, name: str, group: str, platform: Platform, nodes: Sequence[Node]) -> None:
+        from sandbox import standin
         from stacks import machines
 
-        standin = _standin()
         types = machines.AWS if platform == "eks" else machines.GCP
         standin.set_nodes(
             name,
@@ -75,12 +75,9 @@ class Real:
         )
 
     def delete(self, name: str) -> None:
-        standin = _standin()
+        from sandbox import standin
+
         standin.delete(name)
-
-
-def _standin() -> Any:
-    return importlib.import_module("sandbox.standin")  # only stacks with a cluster pay for it
 
 
 class Nowhere:
