@@ -1,7 +1,7 @@
 """What every layer above a cluster may know of it."""
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -19,6 +19,11 @@ class Pool:
     # What a pod that spans nodes asks for besides, e.g. {"vpc.amazonaws.com/efa": 32}.
     fabric: dict[str, int] = field(default_factory=dict[str, int])
 
+    def placement(self) -> dict[str, Any]:
+        """How pods that others describe (charts, custom resources) get onto these nodes; empty where nothing is said."""
+        asked = {"nodeSelector": self.node_selector, "tolerations": list(self.tolerations)}
+        return {key: value for key, value in asked.items() if value}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
@@ -26,7 +31,8 @@ class Cluster:
 
     name: str
     provider: k8s.Provider
-    # How the gateway is reached: `NodePort` on the nodes' own address, or a `LoadBalancer` of the platform.
+    # How the gateway is reached: `NodePort` on the nodes' own address, a `LoadBalancer` of the platform, or a
+    # `ClusterIP` that something else (an OpenShift Route) leads to.
     ingress: str = "LoadBalancer"
     # Where node ports are reached, e.g. 10.246.0.2; None where a load balancer has its own address.
     address: pulumi.Output[str] | None = None

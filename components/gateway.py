@@ -6,7 +6,7 @@ headers arrive, so one pass could not choose the model's endpoint picker by the 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -25,14 +25,21 @@ from components.custom import (
 from components.envoy_gateway import CONTROLLER
 from components.labels import labels
 
-PUBLIC, INNER = "public", "models"
+PUBLIC, PLAIN, INNER = "public", "plain", "models"
+HTTP_PORT, HTTPS_PORT, INNER_PORT = 80, 443, 8080
 # Envoy Gateway binds a privileged listener port in the container at 10000 more.
-PUBLIC_PORT, PUBLIC_CONTAINER_PORT, INNER_PORT = 80, 10080, 8080
+CONTAINER_OFFSET = 10_000
+# How long a leaving Envoy still takes new connections: until whoever sends them has noticed. On one node that is an
+# update of its endpoints; a load balancer needs a few rounds of its health checks.
+NOTICED_SECONDS = {"NodePort": 2, "ClusterIP": 10, "LoadBalancer": 30}
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
-    """The Gateway's namespaces, size and limits. `ready` is Envoy Gateway's, so that its CRDs exist."""
+    """The Gateway's namespaces, size and limits. `controller` is Envoy Gateway's release, so that its CRDs exist.
+
+    `tls`: at this `gateway`, with the Secret `certificate`; at a load balancer before it; or nowhere.
+    """
 
     cluster: Cluster
     namespace: pulumi.Input[str]
@@ -41,20 +48,33 @@ class GatewayArgs:
     envoy_image: str
     replicas: int
     drain_seconds: int
-    node_port: int
     max_body_bytes: int
+    tls: Literal["none", "gateway", "load-balancer"] = "none"
+    certificate: pulumi.Input[str] | None = None
 
 
 class Gateway(pulumi.ComponentResource):
-    """The front door. `endpoint` is its base URL, `inner_service` where a public route sends a request on."""
+    """The front door's Envoys: `pod_selector` finds them; `inner_service` is where a public route sends a request on.
 
-    endpoint: pulumi.Output[str]
+    Clients come through components/public_door.py; Envoy Gateway's own Service stays inside the cluster.
+    """
+
     gateway_name: str
+    pod_selector: dict[str, pulumi.Input[str]]
+    public_port: int
+    plain_port: int | None
+    listeners: k8s.apiextensions.CustomResource
     inner_service: pulumi.Output[str]
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:Gateway", name, {}, opts)
         self.gateway_name = name
+        self.pod_selector = {
+            "gateway.envoyproxy.io/owning-gateway-name": name,
+            "gateway.envoyproxy.io/owning-gateway-namespace": args.namespace,
+        }
+        self.public_port = HTTP_PORT if args.tls == "none" else HTTPS_PORT
+        self.plain_port = None if args.tls == "none" else HTTP_PORT
         behind_chart = args.cluster.child(self, depends_on=[args.controller])
         proxy = custom(
             ENVOY_GATEWAY_API,
@@ -79,7 +99,7 @@ class Gateway(pulumi.ComponentResource):
             },
             opts=args.cluster.child(self, depends_on=[proxy]),
         )
-        gateway = custom(
+        gateway = self.listeners = custom(
             GATEWAY_API,
             "Gateway",
             name,
@@ -87,10 +107,7 @@ class Gateway(pulumi.ComponentResource):
             resource_name=f"{name}-listeners",
             spec={
                 "gatewayClassName": f"{name}-class",
-                "listeners": [
-                    {"name": PUBLIC, "protocol": "HTTP", "port": PUBLIC_PORT},
-                    {"name": INNER, "protocol": "HTTP", "port": INNER_PORT},
-                ],
+                "listeners": self._listeners(args),
             },
             opts=args.cluster.child(self, depends_on=[gateway_class]),
         )
@@ -110,10 +127,7 @@ class Gateway(pulumi.ComponentResource):
                 "labels": labels("gateway", name),
             },
             spec={
-                "selector": {
-                    "gateway.envoyproxy.io/owning-gateway-name": name,
-                    "gateway.envoyproxy.io/owning-gateway-namespace": args.namespace,
-                },
+                "selector": self.pod_selector,
                 "ports": [{"name": "http", "port": INNER_PORT}],
             },
             opts=args.cluster.child(self, depends_on=[gateway]),
@@ -131,37 +145,45 @@ class Gateway(pulumi.ComponentResource):
             opts=behind_chart,
         )
         self.inner_service = inner.metadata.apply(lambda meta: str(meta.name))
-        address = args.cluster.address or pulumi.Output.from_input("")
-        self.endpoint = address.apply(lambda host: f"http://{host}:{args.node_port}")
-        self.register_outputs({"endpoint": self.endpoint})
+        self.register_outputs({"innerService": self.inner_service})
+
+    def _listeners(self, args: GatewayArgs) -> list[dict[str, Any]]:
+        public: dict[str, Any] = {"name": PUBLIC, "protocol": "HTTP", "port": self.public_port}
+        if args.tls == "gateway":
+            public |= {"protocol": "HTTPS", "tls": {"mode": "Terminate", "certificateRefs": [{"name": args.certificate}]}}
+        inner = {"name": INNER, "protocol": "HTTP", "port": INNER_PORT}
+        if self.plain_port is None:
+            return [public, inner]
+        return [public, {"name": PLAIN, "protocol": "HTTP", "port": self.plain_port}, inner]
 
     def _proxy(self, args: GatewayArgs) -> dict[str, Any]:
-        # Only the public listener is exposed: the Service's ports are replaced, not merged.
-        public_port = {
-            "name": "http",
-            "port": PUBLIC_PORT,
-            "targetPort": PUBLIC_CONTAINER_PORT,
-            "protocol": "TCP",
-            **({"nodePort": args.node_port} if args.cluster.ingress == "NodePort" else {}),
+        noticed = min(args.drain_seconds, NOTICED_SECONDS[args.cluster.ingress])
+        pod = args.cluster.system.placement()
+        spread = {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": self.pod_selector},
         }
+        if args.replicas > 1:
+            pod["topologySpreadConstraints"] = [spread]
         return {
             "luaValidation": "Strict",
             # A leaving Envoy drains: long answers finish, new connections go to the others.
-            "shutdown": {"drainTimeout": f"{args.drain_seconds}s", "minDrainDuration": "2s"},
+            "shutdown": {"drainTimeout": f"{args.drain_seconds}s", "minDrainDuration": f"{noticed}s"},
             "provider": {
                 "type": "Kubernetes",
                 "kubernetes": {
                     "envoyDeployment": {
                         "replicas": args.replicas,
+                        **({"pod": pod} if pod else {}),
                         "container": {
                             "image": args.envoy_image,
                             "resources": {"requests": {"cpu": "100m", "memory": "96Mi"}},
                         },
                     },
-                    "envoyService": {
-                        "type": args.cluster.ingress,
-                        "patch": {"type": "JSONMerge", "value": {"spec": {"ports": [public_port]}}},
-                    },
+                    "envoyService": {"type": "ClusterIP"},
+                    **({"envoyPDB": {"maxUnavailable": 1}} if args.replicas > 1 else {}),
                 },
             },
             "telemetry": {"accessLog": {"settings": [self._access_log()]}},
@@ -183,7 +205,7 @@ class Gateway(pulumi.ComponentResource):
             "request_id": "%REQ(X-REQUEST-ID)%",
         }
         return {
-            "matches": [f"destination.port == {PUBLIC_CONTAINER_PORT}"],  # CEL, over Envoy's attributes
+            "matches": [f"destination.port == {self.public_port + CONTAINER_OFFSET}"],  # CEL, over Envoy's attributes
             "format": {"type": "JSON", "json": fields},
             "sinks": [{"type": "File", "file": {"path": "/dev/stdout"}}],
         }
@@ -191,6 +213,7 @@ class Gateway(pulumi.ComponentResource):
     def _clients(self, args: GatewayArgs) -> dict[str, Any]:
         return {
             "targetRefs": listener_target(self.gateway_name, PUBLIC),
+            **({"tls": {"minVersion": "1.2", "alpnProtocols": ["h2", "http/1.1"]}} if args.tls == "gateway" else {}),
             # What the platform itself sets, a client may not: seen, a client's own picked endpoint won every time.
             "headers": {"earlyRequestHeaders": {"remove": [TENANT_HEADER, MODEL_HEADER, PAID_HEADER, PICKED_HEADER]}},
             "connection": {"bufferLimit": str(args.max_body_bytes)},

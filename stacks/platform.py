@@ -9,6 +9,7 @@ from components.images import own_image
 from components.model_route import ModelRoute, ModelRouteArgs
 from components.model_store import ModelStore
 from components.namespace import restricted_namespace
+from components.public_door import PublicDoor, PublicDoorArgs
 from components.redis import Redis, RedisArgs
 from components.serving import TritonServing, TritonServingArgs
 from components.tenants import TenantKeys, TenantKeysArgs
@@ -53,8 +54,20 @@ class Platform:
                 envoy_image=versions.envoy_image,
                 replicas=settings.gateway.replicas,
                 drain_seconds=settings.gateway.drain_seconds,
-                node_port=settings.gateway.node_port,
                 max_body_bytes=limits.max_body_bytes,
+            ),
+        )
+        door = PublicDoor(
+            "llm-public",
+            PublicDoorArgs(
+                cluster=cluster,
+                namespace=self.namespace,
+                system_namespace=self.system,
+                gateway=self.gateway,
+                node_port=settings.gateway.node_port,
+                plain_node_port=settings.gateway.plain_node_port,
+                hostname=settings.gateway.hostname,
+                allowed_sources=settings.gateway.allowed_sources,
             ),
         )
         keys = TenantKeys(
@@ -88,7 +101,9 @@ class Platform:
                 request_timeout_seconds=limits.request_timeout_seconds,
             ),
         )
-        self.endpoint, self.api_keys = self.gateway.endpoint, keys.keys
+        # `address` is what a DNS record of the public name leads to, `public_service` what a Route leads to.
+        self.endpoint, self.address, self.public_service = door.endpoint, door.address, door.service
+        self.api_keys = keys.keys
 
     def serve(self, store: ModelStore) -> None:
         """Serve every model of the settings from `store`."""

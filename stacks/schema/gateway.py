@@ -33,6 +33,7 @@ class Gateway(Model):
     replicas: int = Field(default=1, ge=1, le=16)  # of Envoy
     drain_seconds: int = Field(default=60, ge=1, le=3600)  # longest answer that a leaving Envoy still finishes
     node_port: int = Field(default=30080, ge=30000, le=32767)  # where the nodes of a local cluster answer
+    plain_node_port: int = Field(default=30081, ge=30000, le=32767)  # the same, of plain HTTP where there is TLS
     hostname: str | None = None  # the name that clients use; needed for TLS and DNS
     internal: bool = False  # a load balancer that only the private network reaches
     allowed_sources: tuple[Cidr, ...] = ()  # networks that may connect; none: everybody who reaches it
