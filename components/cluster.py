@@ -18,9 +18,11 @@ class Pool:
     gpu_resource: str = "nvidia.com/gpu"  # what a container asks for; a MIG profile has a name of its own
     # What a pod that spans nodes asks for besides, e.g. {"vpc.amazonaws.com/efa": 32}.
     fabric: dict[str, int] = field(default_factory=dict[str, int])
+    # The node label within whose value the nodes of one replica stay, with no other replica there; none: anywhere.
+    topology: str | None = None
 
     def placement(self) -> dict[str, Any]:
-        """How pods that others describe (charts, custom resources) get onto these nodes; empty where nothing is said."""
+        """How pods that others describe (charts, custom resources) get onto these nodes; empty if nothing is said."""
         asked = {"nodeSelector": self.node_selector, "tolerations": list(self.tolerations)}
         return {key: value for key, value in asked.items() if value}
 

@@ -15,7 +15,7 @@ from components.cluster import Cluster
 from components.custom import custom
 from components.labels import labels, selector
 from components.pods import RESTRICTED_CONTAINER, restricted_pod
-from components.serving import FRONTEND_PORT, METRICS_PORT
+from components.triton import FRONTEND_PORT, METRICS_PORT
 
 GRPC_PORT, HEALTH_PORT, PICKER_METRICS_PORT = 9002, 9003, 9090
 CRDS = Path(__file__).with_name("crds") / "inference-extension-1.1.0.yaml"
@@ -137,6 +137,8 @@ class EndpointPicker(pulumi.ComponentResource):
             "service_account_name": name,
             "enable_service_links": False,
             "security_context": restricted_pod(args.cluster),
+            "node_selector": args.cluster.system.node_selector,
+            "tolerations": list(args.cluster.system.tolerations),
             "containers": [
                 {
                     "name": "picker",

@@ -50,6 +50,9 @@ class EnvoyGateway(pulumi.ComponentResource):
         def image(reference: str) -> dict[str, str]:
             return {"image": reference, "pullPolicy": "IfNotPresent"}
 
+        placement = args.cluster.system.placement()
+        pod = {"pod": placement} if placement else {}
+        limiter = {"type": "Kubernetes", "kubernetes": {"rateLimitDeployment": pod}} if pod else {"type": "Kubernetes"}
         return {
             "global": {
                 "images": {
@@ -61,7 +64,7 @@ class EnvoyGateway(pulumi.ComponentResource):
             "config": {
                 "envoyGateway": {
                     "gateway": {"controllerName": CONTROLLER},
-                    "provider": {"type": "Kubernetes"},
+                    "provider": limiter,
                     "extensionApis": {"enableLua": True},  # components/edge.lua; off by default
                     # The defaults, 20 ms and open, let twice the limit pass on a busy machine (seen: 65 of 128 with
                     # a limit of 50). A limiter that cannot answer must not give the service away.
@@ -72,5 +75,6 @@ class EnvoyGateway(pulumi.ComponentResource):
                     },
                 }
             },
-            "deployment": {"envoyGateway": {"resources": {"requests": {"cpu": "50m", "memory": "96Mi"}}}},
+            "deployment": {"envoyGateway": {"resources": {"requests": {"cpu": "50m", "memory": "96Mi"}}}, **pod},
+            **({"certgen": {"job": placement}} if placement else {}),
         }

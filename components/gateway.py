@@ -150,7 +150,10 @@ class Gateway(pulumi.ComponentResource):
     def _listeners(self, args: GatewayArgs) -> list[dict[str, Any]]:
         public: dict[str, Any] = {"name": PUBLIC, "protocol": "HTTP", "port": self.public_port}
         if args.tls == "gateway":
-            public |= {"protocol": "HTTPS", "tls": {"mode": "Terminate", "certificateRefs": [{"name": args.certificate}]}}
+            public |= {
+                "protocol": "HTTPS",
+                "tls": {"mode": "Terminate", "certificateRefs": [{"name": args.certificate}]},
+            }
         inner = {"name": INNER, "protocol": "HTTP", "port": INNER_PORT}
         if self.plain_port is None:
             return [public, inner]

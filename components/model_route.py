@@ -15,19 +15,19 @@ from components.custom import (
 )
 from components.endpoint_picker import GRPC_PORT
 from components.gateway import INNER, Gateway
-from components.serving import FRONTEND_PORT
+from components.triton import FRONTEND_PORT
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRouteArgs:
-    """The model's Service and its endpoint picker."""
+    """The model's Service, and its endpoint picker where it has one."""
 
     cluster: Cluster
     namespace: pulumi.Input[str]
     gateway: Gateway
     model: str
     service: pulumi.Input[str]
-    picker_service: pulumi.Input[str]
+    picker_service: pulumi.Input[str] | None
     request_timeout_seconds: int
 
 
@@ -60,32 +60,34 @@ class ModelRoute(pulumi.ComponentResource):
             },
             opts=args.cluster.child(self, depends_on=[args.gateway]),
         )
+        picked = {"extractFrom": [{"header": PICKED_HEADER}]}
         behind = args.cluster.child(self, depends_on=[route])
-        custom(
-            ENVOY_GATEWAY_API,
-            "EnvoyExtensionPolicy",
-            f"{name}-picker",
-            namespace=args.namespace,
-            spec={
-                "targetRefs": route_target(name),
-                "extProc": [
-                    {
-                        "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
-                        "messageTimeout": "2s",
-                        # Envoy cannot go on without an answer once it streams the body to the picker, so a picker
-                        # that is gone is a 503 until it is back.
-                        "failOpen": False,
-                        "statusOnError": 503,
-                        "processingMode": {
-                            "request": {"body": "FullDuplexStreamed"},
-                            "response": {"body": "FullDuplexStreamed"},
-                            "allowModeOverride": True,
-                        },
-                    }
-                ],
-            },
-            opts=behind,
-        )
+        if args.picker_service is not None:
+            custom(
+                ENVOY_GATEWAY_API,
+                "EnvoyExtensionPolicy",
+                f"{name}-picker",
+                namespace=args.namespace,
+                spec={
+                    "targetRefs": route_target(name),
+                    "extProc": [
+                        {
+                            "backendRefs": [{"name": args.picker_service, "port": GRPC_PORT}],
+                            "messageTimeout": "2s",
+                            # Envoy cannot go on without an answer once it streams the body to the picker, so a picker
+                            # that is gone is a 503 until it is back.
+                            "failOpen": False,
+                            "statusOnError": 503,
+                            "processingMode": {
+                                "request": {"body": "FullDuplexStreamed"},
+                                "response": {"body": "FullDuplexStreamed"},
+                                "allowModeOverride": True,
+                            },
+                        }
+                    ],
+                },
+                opts=behind,
+            )
         custom(
             ENVOY_GATEWAY_API,
             "BackendTrafficPolicy",
@@ -95,7 +97,7 @@ class ModelRoute(pulumi.ComponentResource):
                 "targetRefs": route_target(name),
                 "loadBalancer": {
                     "type": "LeastRequest",
-                    "endpointOverride": {"extractFrom": [{"header": PICKED_HEADER}]},
+                    **({} if args.picker_service is None else {"endpointOverride": picked}),
                 },
                 # Only what never reached a model is tried again: a generation is not idempotent for its payer.
                 "retry": {

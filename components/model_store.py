@@ -11,6 +11,9 @@ from components.cluster import Cluster
 # Where a serving pod finds its one version; the config.pbtxt of every published version names this path.
 MODEL_PATH = "/model"
 VOLUME = "model-store"
+# EKS Pod Identity's agent; Google's metadata server, before and behind Dataplane V2 (both from their documentation).
+POD_IDENTITY = (("169.254.170.23/32", 80),)
+METADATA_SERVER = (("169.254.169.254/32", 80), ("169.254.169.252/32", 988))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +28,22 @@ class ModelStore:
     remote: pulumi.Output[str] | None = None
     # The Kubernetes service account that may read it, where that takes an identity; none: each model's own.
     service_account: pulumi.Output[str] | None = None
+    # Where a pod gets that identity's credentials, as (network, port): POD_IDENTITY or METADATA_SERVER.
+    credentials: tuple[tuple[str, int], ...] = ()
 
-    def volume(self) -> VolumeArgsDict:
-        """The pod's volume."""
+    def __post_init__(self) -> None:
+        if (self.claim_name is None) == (self.remote is None):
+            raise ValueError("a model store is either a volume (claim_name) or an object store (remote)")
+
+    @property
+    def synced(self) -> bool:
+        """Whether a version is copied into the pod."""
+        return self.remote is not None
+
+    def volume(self, copy_gib: int) -> VolumeArgsDict:
+        """The pod's volume; `copy_gib` is the most that a copied version may take, GiB."""
         if self.claim_name is None:
-            return {"name": VOLUME, "empty_dir": {}}
+            return {"name": VOLUME, "empty_dir": {"size_limit": f"{copy_gib}Gi"}}
         return {
             "name": VOLUME,
             "persistent_volume_claim": {"claim_name": self.claim_name, "read_only": True},

@@ -46,6 +46,8 @@ class Redis(pulumi.ComponentResource):
                         "automount_service_account_token": False,
                         "enable_service_links": False,
                         "security_context": restricted_pod(args.cluster),
+                        "node_selector": args.cluster.system.node_selector,
+                        "tolerations": list(args.cluster.system.tolerations),
                         "containers": [
                             {
                                 "name": "redis",

@@ -14,13 +14,21 @@ class Gpu:
     name: str
     memory_gib: int  # as sold; the driver keeps some of it
     capability: str  # CUDA compute capability: engines are built for one
+    bf16: bool  # Ampere and later
     fp8: bool  # Ada, Hopper and later
     fp4: bool = False  # Blackwell
 
 
 def _gpu(name: str, memory_gib: int, capability: str) -> Gpu:
     version = tuple(int(part) for part in capability.split("."))
-    return Gpu(name=name, memory_gib=memory_gib, capability=capability, fp8=version >= (8, 9), fp4=version >= (10, 0))
+    return Gpu(
+        name=name,
+        memory_gib=memory_gib,
+        capability=capability,
+        bf16=version >= (8, 0),
+        fp8=version >= (8, 9),
+        fp4=version >= (10, 0),
+    )
 
 
 GPUS = {

@@ -11,6 +11,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import Field, ValidationError, model_validator
 
+from stacks import checks
 from stacks.networks import overlaps
 from stacks.schema.access import Keys, Limits, Tenant
 from stacks.schema.base import Model, Name
@@ -102,6 +103,13 @@ class Settings(Model):
             if model.name not in used:
                 mistakes.append(f"models[{i}].name: no tenant may use {model.name!r}; add it to a tenant's models")
         mistakes += overlaps(self)
+        for key, names in (
+            ("eks.nodeGroups", [g.name for g in self.eks.node_groups] if self.eks else []),
+            ("gke.nodePools", [p.name for p in self.gke.node_pools] if self.gke else []),
+            ("dgx.pools", [p.name for p in self.dgx.pools] if self.dgx else []),
+        ):
+            mistakes += _duplicates(key, names)
+        mistakes += checks.mistakes(self)
         if mistakes:
             raise SettingsError(mistakes)
         return self
@@ -153,7 +161,8 @@ def _sentence(error: dict[str, Any]) -> str:
             return f"{key}: {shown} does not fit; {message[0].lower()}{message[1:]}"
 
 
-SECRETS = "apiKeys"  # read apart, by components/tenants.py's caller: a secret never passes through a model
+# Read apart, by the functions below: a secret never passes through a model.
+API_KEYS, TLS_CERTIFICATE, TLS_KEY = SECRETS = ("apiKeys", "tlsCertificate", "tlsKey")
 
 
 def load() -> Settings:
@@ -161,7 +170,7 @@ def load() -> Settings:
     values: dict[str, Any] = {}
     for key, raw in {**get_config_env(), **CONFIG.get()}.items():
         name = key.removeprefix("llmops:")
-        if name not in (key, SECRETS):
+        if name != key and name not in SECRETS:
             values[name] = _decoded(raw)
     try:
         return parse(values)
@@ -171,7 +180,25 @@ def load() -> Settings:
 
 def given_api_keys() -> pulumi.Output[dict[str, str]] | None:
     """The tenants' keys that the stack brings itself: `llmops:apiKeys`, a secret map of tenant to key."""
-    return pulumi.Config("llmops").get_secret_object(SECRETS)
+    return pulumi.Config("llmops").get_secret_object(API_KEYS)
+
+
+def given_certificate() -> tuple[pulumi.Output[str], pulumi.Output[str]]:
+    """The certificate with its chain and its key, both PEM: the secrets `llmops:tlsCertificate` and `llmops:tlsKey`.
+
+    Raises pulumi.RunError for one that is missing.
+    """
+    config = pulumi.Config("llmops")
+    found: list[pulumi.Output[str]] = []
+    for name in (TLS_CERTIFICATE, TLS_KEY):
+        value = config.get_secret(name)
+        if value is None:
+            raise pulumi.RunError(
+                f"llmops:{name}: is missing, and gateway.tls.kind is 'given'; set it with "
+                f"`pulumi config set --secret llmops:{name} < FILE.pem`"
+            )
+        found.append(value)
+    return found[0], found[1]
 
 
 def _decoded(raw: str) -> Any:

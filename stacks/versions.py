@@ -1,6 +1,6 @@
 """The versions of everything that others build, in one place. Exact pins: an upgrade is a reviewed change."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from components.chart import Chart
@@ -34,6 +34,19 @@ class Versions(BaseModel):
     efa_device_plugin: str = "v0.5.30"
     autoscaler_charts: str = "https://kubernetes.github.io/autoscaler"
     cluster_autoscaler: str = "9.59.0"
+    # Certificates from an ACME authority (gateway.tls.kind: acme).
+    cert_manager_charts: str = "oci://quay.io/jetstack/charts/cert-manager"
+    cert_manager: str = "v1.21.2"
+    # Models on several nodes. The chart's CRD is not upgraded by Helm: docs/operate/upgrades.md.
+    lws_charts: str = "oci://registry.k8s.io/lws/charts/lws"
+    lws: str = "0.9.0"
+    lws_image: str = "registry.k8s.io/lws/lws:v0.9.0"
+    # Triton with TensorRT-LLM. 1.2 is the last line that builds and serves engines; 26.04 to 26.07 hold it
+    # (triton-inference-server/server, docs/introduction/compatibility.md).
+    triton_image: str = "nvcr.io/nvidia/tritonserver:26.07-trtllm-python-py3"
+    tensorrt_llm: str = Field(default="1.2.1", pattern=r"^\d+\.\d+")
+    # Copies a version from an object store into the pod.
+    rclone_image: str = "docker.io/rclone/rclone:1.75.2"
 
     @property
     def gpu_operator_chart(self) -> Chart:
@@ -66,3 +79,13 @@ class Versions(BaseModel):
     def cluster_autoscaler_chart(self) -> Chart:
         """cluster-autoscaler."""
         return Chart(name="cluster-autoscaler", version=self.cluster_autoscaler, repository=self.autoscaler_charts)
+
+    @property
+    def cert_manager_chart(self) -> Chart:
+        """cert-manager."""
+        return Chart(name=self.cert_manager_charts, version=self.cert_manager)
+
+    @property
+    def lws_chart(self) -> Chart:
+        """LeaderWorkerSet's controller."""
+        return Chart(name=self.lws_charts, version=self.lws)

@@ -10,9 +10,11 @@ from stacks.schema.base import Model, Name, Version
 class Resources(Model):
     """What one serving pod asks of its node, in Kubernetes quantities."""
 
-    cpu: str = "100m"  # requested for Triton
-    memory: str = "384Mi"  # requested for Triton
-    memory_limit: str = "1Gi"  # Triton is ended beyond it
+    # None: 100m, 384Mi and 1Gi in mode `cpu`; else half of the machine's CPUs and memory for its share of the GPUs, and
+    # four fifths of that memory as the limit.
+    cpu: str | None = None  # requested for Triton
+    memory: str | None = None  # requested for Triton
+    memory_limit: str | None = None  # Triton is ended beyond it
 
 
 class Parallelism(Model):
@@ -50,4 +52,8 @@ class ServedModel(Model):
     max_input_tokens: int = Field(default=768, ge=1)  # tokens
     max_output_tokens: int = Field(default=256, ge=1)  # tokens; also the most that one request may reserve
     drain_seconds: int = Field(default=30, ge=1, le=3600)  # longest answer that a leaving replica still finishes
+    # Longest that a replica with GPUs may take from its files being there until it answers, seconds.
+    load_seconds: int = Field(default=1800, ge=60, le=14_400)
+    # What a version may take in a pod that copies it from an object store, GiB; none: 1.2 times its weights and 2 more.
+    copy_gib: int | None = Field(default=None, ge=1, le=10_000)
     resources: Resources = Resources()
