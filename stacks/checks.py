@@ -94,8 +94,9 @@ def _on_pool(key: str, model: ServedModel, pool: PoolFacts) -> Iterator[str]:
         yield (
             f"{key}.parallelism: {model.name!r} takes {found.weights_gib:.1f} GiB of weights and "
             f"{found.kv_cache_gib:.1f} GiB of KV cache, {found.needed_gib:.1f} GiB on each of {found.gpus} "
-            f"GPU{'s' * (found.gpus > 1)}, and a {gpu.name} of pool {pool.name!r} has {found.usable_gib:.1f} GiB for "
-            "them; raise tensor or pipeline, or lower precision, maxBatchSize, maxInputTokens or maxOutputTokens"
+            f"GPU{'s' * (found.gpus > 1)}, and a GPU of pool {pool.name!r} ({gpu.name}) has "
+            f"{found.usable_gib:.1f} GiB for them; raise tensor or pipeline, or lower "
+            "precision, maxBatchSize, maxInputTokens or maxOutputTokens"
         )
     if found.nodes > 1:
         if found.gpus % machine.gpus:

@@ -34,7 +34,7 @@ def pools_of(settings: "Settings", target: str) -> dict[str, PoolFacts]:
                 if not group.efa:
                     alone = f"{key}.efa must be true"
                 if not machine.efa:
-                    alone = f"an {machine.name} has no Elastic Fabric Adapter"
+                    alone = f"{machine.name} has no Elastic Fabric Adapter"
                 found.append(
                     PoolFacts(
                         name=group.name,

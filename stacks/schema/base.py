@@ -10,6 +10,8 @@ from pydantic.alias_generators import to_camel
 # A name becomes part of Kubernetes object names ("triton-<model>-frontend-…", 63 characters at most) and labels.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 
+HOST = re.compile(r"([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])")
+
 
 def _name(value: str) -> str:
     if not NAME.fullmatch(value):
@@ -27,6 +29,13 @@ def _cidr(value: str) -> str:
         raise ValueError(f"{value!r} is not a network; write it as 203.0.113.0/24, without host bits") from None
 
 
+def _host(value: str) -> str:
+    if not HOST.fullmatch(value) or len(value) > 253:
+        raise ValueError(f"{value!r} is not a host name; write it as llm.example.com")
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
 Name = Annotated[str, AfterValidator(_name)]
 Cidr = Annotated[str, AfterValidator(_cidr)]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")]

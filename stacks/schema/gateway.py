@@ -1,10 +1,11 @@
 """The front door: where it is reached, over what, and by whom."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from stacks.schema.base import Cidr, Model
+from stacks.schema.base import Cidr, Host, Model
 
 
 class Tls(Model):
@@ -18,12 +19,20 @@ class Tls(Model):
     certificate: str | None = None  # cloud: the certificate's ARN or name
 
 
+def _keys_uri(value: str) -> str:
+    parts = urlsplit(value)
+    inside = (parts.hostname or "").endswith((".svc", ".svc.cluster.local"))
+    if not parts.hostname or (parts.scheme != "https" and not (inside and parts.scheme == "http")):
+        raise ValueError(f"{value!r} is not https://, which keys from outside the cluster must come over")
+    return value
+
+
 class Jwt(Model):
     """Tokens of an OpenID Connect provider, accepted beside API keys."""
 
     issuer: str  # the provider's `iss`
-    jwks_uri: str  # where its public keys are
-    audiences: tuple[str, ...] = Field(min_length=1)  # accepted `aud`
+    jwks_uri: Annotated[str, AfterValidator(_keys_uri)]  # where its public keys are
+    audiences: tuple[str, ...] = Field(min_length=1, max_length=8)  # accepted `aud`
     tenant_claim: str = "tenant"  # the claim that names the tenant
 
 
@@ -34,7 +43,7 @@ class Gateway(Model):
     drain_seconds: int = Field(default=60, ge=1, le=3600)  # longest answer that a leaving Envoy still finishes
     node_port: int = Field(default=30080, ge=30000, le=32767)  # where the nodes of a local cluster answer
     plain_node_port: int = Field(default=30081, ge=30000, le=32767)  # the same, of plain HTTP where there is TLS
-    hostname: str | None = None  # the name that clients use; needed for TLS and DNS
+    hostname: Host | None = None  # the name that clients use; needed for TLS and DNS
     internal: bool = False  # a load balancer that only the private network reaches
     allowed_sources: tuple[Cidr, ...] = ()  # networks that may connect; none: everybody who reaches it
     dns_zone: str | None = None  # the cloud's zone (Route 53's id, Cloud DNS' name) that gets a record for `hostname`

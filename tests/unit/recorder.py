@@ -19,6 +19,8 @@ class Recorder(mocks.Mocks):
             outputs["result"] = "x" * int(args.inputs["length"])
         if args.typ == "kubernetes:helm.sh/v3:Release":
             outputs["status"] = {"status": "deployed"}
+        if args.typ == "kubernetes:core/v1:Service" and args.inputs["spec"].get("type") == "LoadBalancer":
+            outputs["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> NoReturn:
