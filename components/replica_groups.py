@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.chart import Chart, release
 from components.cluster import Cluster
@@ -59,7 +60,7 @@ class ReplicaGroups(pulumi.ComponentResource):
         super().__init__("llmops:index:ReplicaGroups", name, {}, pulumi.ResourceOptions(parent=parent))
         child = args.cluster.child(self)
         launcher = f"{name}-launcher"
-        metadata = {"name": launcher, "namespace": args.namespace, "labels": tags}
+        metadata: ObjectMetaArgsDict = {"name": launcher, "namespace": args.namespace, "labels": tags}
         key = random.RandomPassword(
             f"{name}-group-key", length=40, special=False, opts=pulumi.ResourceOptions(parent=self)
         )

@@ -1,12 +1,16 @@
 """Triton with the OpenAI frontend beside it: the replicas of one model."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apps.v1 import RollingUpdateDeploymentArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
-from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict, NetworkPolicySpecArgsDict
+from pulumi_kubernetes.networking.v1 import (
+    NetworkPolicyIngressRuleArgsDict,
+    NetworkPolicyPeerArgsDict,
+    NetworkPolicySpecArgsDict,
+)
 
 from components.cluster import Cluster
 from components.labels import labels, selector
@@ -111,7 +115,7 @@ class TritonServing(pulumi.ComponentResource):
         seconds = args.runtime.load_seconds + (ARRIVAL_SECONDS if args.runtime.gpus else 300)
         # A new replica is Ready before an old one leaves, so an update never lowers the capacity; where the pool has
         # no room for one more, an old one makes room.
-        rolling = (
+        rolling: RollingUpdateDeploymentArgsDict = (
             {"max_unavailable": 0, "max_surge": 1} if args.runtime.spare else {"max_unavailable": 1, "max_surge": 0}
         )
         patience = f"{seconds * (args.replicas + 1)}s" if args.runtime.gpus else "30m"
@@ -136,15 +140,18 @@ class TritonServing(pulumi.ComponentResource):
         gateway: NetworkPolicyPeerArgsDict = {
             "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": args.gateway_namespace}}
         }
-        group: list[dict[str, Any]] = [{"pod_selector": {"match_labels": args.labels}}]
-        within = args.runtime.nodes > 1  # MPI and NCCL take any port
+        group: NetworkPolicyPeerArgsDict = {"pod_selector": {"match_labels": args.labels}}
+        inward: list[NetworkPolicyIngressRuleArgsDict] = [
+            {"from_": [gateway], "ports": [{"port": FRONTEND_PORT}]},
+            {"from_": [{"pod_selector": {}}], "ports": [{"port": METRICS_PORT}, {"port": FRONTEND_PORT}]},
+        ]
+        outward = egress(args.store)
+        if args.runtime.nodes > 1:  # MPI and NCCL take any port
+            inward.append({"from_": [group]})
+            outward.append({"to": [group]})
         return {
             "pod_selector": {"match_labels": args.labels},
             "policy_types": ["Ingress", "Egress"],
-            "ingress": [
-                {"from_": [gateway], "ports": [{"port": FRONTEND_PORT}]},
-                {"from_": [{"pod_selector": {}}], "ports": [{"port": METRICS_PORT}, {"port": FRONTEND_PORT}]},
-                *([{"from_": group}] if within else []),
-            ],
-            "egress": [*egress(args.store), *([{"to": group}] if within else [])],
+            "ingress": inward,
+            "egress": outward,
         }

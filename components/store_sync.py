@@ -4,10 +4,13 @@ The copy is checked file by file against the version's manifest before Triton st
 itself need not be trusted with more than speed.
 """
 
-from typing import Any
-
 import pulumi
 from pulumi_kubernetes.core.v1 import ContainerArgsDict
+from pulumi_kubernetes.networking.v1 import (
+    NetworkPolicyEgressRuleArgsDict,
+    NetworkPolicyPeerArgsDict,
+    NetworkPolicyPortArgsDict,
+)
 
 from components.model_store import MODEL_PATH, VOLUME, ModelStore
 from components.pods import RESTRICTED_CONTAINER
@@ -57,17 +60,19 @@ def copier(store: ModelStore, image: str, model: str, version: str) -> Container
     }
 
 
-def egress(store: ModelStore) -> list[dict[str, Any]]:
+def egress(store: ModelStore) -> list[NetworkPolicyEgressRuleArgsDict]:
     """What the copy must reach: names, the object store over TLS on public addresses, the identity's credentials."""
     if not store.synced:
         return []
-    names = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
-    dns = [
+    names: list[NetworkPolicyPortArgsDict] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    dns: list[NetworkPolicyPeerArgsDict] = [
         {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": "kube-system"}}},
         {"ip_block": {"cidr": LINK_LOCAL}},  # a node's own DNS cache
     ]
-    return [
+    rules: list[NetworkPolicyEgressRuleArgsDict] = [
         {"to": dns, "ports": names},
         {"to": [{"ip_block": {"cidr": "0.0.0.0/0", "except_": PRIVATE}}], "ports": [{"port": 443}]},
-        *({"to": [{"ip_block": {"cidr": network}}], "ports": [{"port": port}]} for network, port in store.credentials),
     ]
+    for network, port in store.credentials:
+        rules.append({"to": [{"ip_block": {"cidr": network}}], "ports": [{"port": port}]})
+    return rules

@@ -61,7 +61,7 @@ def pod(args: "TritonServingArgs", account: pulumi.Input[str], role: Role, group
     containers = [_worker(args, mounts, group) if role == "worker" else _triton(args, mounts, group)]
     if role != "worker":
         containers.append(_frontend(args, mounts[:2]))
-    return {
+    spec: PodSpecArgsDict = {
         "service_account_name": account,
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -69,7 +69,6 @@ def pod(args: "TritonServingArgs", account: pulumi.Input[str], role: Role, group
         "termination_grace_period_seconds": PRE_STOP_SECONDS + args.drain_seconds + GRACE_MARGIN_SECONDS,
         "node_selector": nodes.node_selector,
         "tolerations": list(nodes.tolerations),
-        **({} if group else {"topology_spread_constraints": [_spread(args)]}),
         "init_containers": [
             *([copier(store, args.rclone_image, args.model, args.version)] if store.synced else []),
             _verify(args, model),
@@ -77,6 +76,9 @@ def pod(args: "TritonServingArgs", account: pulumi.Input[str], role: Role, group
         "containers": containers,
         "volumes": volumes,
     }
+    if not group:
+        spec["topology_spread_constraints"] = [_spread(args)]
+    return spec
 
 
 def _spread(args: "TritonServingArgs") -> TopologySpreadConstraintArgsDict:
@@ -116,7 +118,7 @@ def _triton(args: "TritonServingArgs", mounts: list[VolumeMountArgsDict], group:
         "name": "triton",
         "image": runtime.image,
         "args": command,
-        **({"env": env} if env else {}),
+        "env": env,
         "ports": [
             {"name": "http", "container_port": HTTP_PORT},
             {"name": "grpc", "container_port": GRPC_PORT},

@@ -109,7 +109,8 @@ class Settings(Model):
             ("dgx.pools", [p.name for p in self.dgx.pools] if self.dgx else []),
         ):
             mistakes += _duplicates(key, names)
-        mistakes += checks.mistakes(self)
+        if all(target == "local" or getattr(self, target) for target in self.targets):
+            mistakes += checks.mistakes(self)
         if mistakes:
             raise SettingsError(mistakes)
         return self
