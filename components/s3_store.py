@@ -10,7 +10,7 @@ from components.aws_roles import PodRole, PodRoleArgs, allow, document
 from components.aws_scope import AwsScope
 from components.cluster import Cluster
 from components.labels import labels
-from components.model_store import ModelStore
+from components.model_store import POD_IDENTITY, ModelStore
 
 PREFIX = "models"  # <bucket>/models/<model>/<version>/…
 READER = "model-reader"
@@ -177,4 +177,5 @@ class S3Store(pulumi.ComponentResource):
                 f":s3,provider=AWS,env_auth=true,region={self._scope.region}:", self.bucket.bucket, f"/{PREFIX}"
             ),
             service_account=account.metadata.apply(lambda meta: str(meta.name)),
+            credentials=POD_IDENTITY,
         )

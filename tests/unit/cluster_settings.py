@@ -22,7 +22,9 @@ def model(**changes: Any) -> dict[str, Any]:
 
 def stack(target: str, **changes: Any) -> dict[str, Any]:
     """A valid stack of one target, with changes."""
+    storage = {"storage": {"nfs": {"server": "10.0.0.9", "path": "/models"}}} if target == "dgx" else {}
     return {
+        **storage,
         "targets": [target],
         "models": [model()],
         "tenants": [{"name": "team"}],
