@@ -9,7 +9,7 @@ from pulumi_gcp import storage
 from components.cluster import Cluster
 from components.gcp_project import GcpProject
 from components.labels import labels
-from components.model_store import ModelStore
+from components.model_store import METADATA_SERVER, ModelStore
 from components.naming import Naming
 
 READER = "model-reader"
@@ -100,5 +100,6 @@ class GcsStore(pulumi.ComponentResource):
             # rclone's own credentials search finds the node's metadata server, which answers for the pod's account.
             remote=pulumi.Output.concat(":gcs,env_auth=true,bucket_policy_only=true:", bucket.name, "/", PREFIX),
             service_account=account.metadata.apply(lambda meta: str(meta.name)),
+            credentials=METADATA_SERVER,
         )
         self.register_outputs({"bucket": bucket.name})
