@@ -23,9 +23,6 @@ def at_rest(resource: Resource, _limits: Limits) -> Iterator[str]:
             configured = resource.props.get("encryptionConfig")
             if configured is not UNKNOWN and "secrets" not in words(at(configured, "resources")):
                 yield "Kubernetes secrets are not encrypted by a key; set encryptionConfig"
-        case "eks:index:Cluster":
-            if not resource.props.get("encryptionConfigKeyArn"):
-                yield "Kubernetes secrets are not encrypted by a key; set encryptionConfigKeyArn"
         case "aws:kms/key:Key":
             # Keys for signatures cannot turn over.
             symmetric = resource.props.get("keyUsage", "ENCRYPT_DECRYPT") == "ENCRYPT_DECRYPT"

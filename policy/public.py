@@ -69,11 +69,6 @@ def endpoints(resource: Resource, _limits: Limits) -> Iterator[str]:
                 allowed = at(resource.props, "vpcConfig.publicAccessCidrs")
                 if UNKNOWN not in (public, allowed) and (not allowed or EVERYWHERE.intersection(words(allowed))):
                     yield "the API server answers everybody; name networks in eks.publicAccessCidrs"
-        case "eks:index:Cluster":  # pulumi-eks' component, whose own cluster a first preview may not show
-            public, allowed = (resource.props.get(key) for key in ("endpointPublicAccess", "publicAccessCidrs"))
-            known = UNKNOWN not in (public, allowed) and public is not False
-            if known and (not allowed or EVERYWHERE.intersection(words(allowed))):
-                yield "the API server answers everybody; name networks in eks.publicAccessCidrs"
         case "gcp:container/cluster:Cluster":
             if known_false(at(resource.props, "privateClusterConfig.enablePrivateNodes")):
                 yield "nodes have public addresses; set privateClusterConfig.enablePrivateNodes"

@@ -5,8 +5,8 @@ from sandbox.progress import Progress
 
 FEATURES = ("engine", "control-plane", "fake-nodes", "charts")
 WORDS = (
-    "Nothing was touched outside this machine: the cloud is a stand-in, and so are its nodes. The API server that "
-    "admitted the objects and the scheduler that placed them are real."
+    "Nothing outside this machine was touched: the cloud is a stand-in and its nodes only pretend. "
+    "What is checked for real: the settings, the program, and in a cluster the API server's and the scheduler's verdict."
 )
 
 

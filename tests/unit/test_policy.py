@@ -127,18 +127,6 @@ CASES: list[tuple[str, Resource, str, Resource]] = [
     ),
     (
         "no-public-endpoints",
-        resource("eks:index:Cluster", endpointPrivateAccess=True),
-        "answers everybody",
-        resource("eks:index:Cluster", endpointPublicAccess=False),
-    ),
-    (
-        "encrypted",
-        resource("eks:index:Cluster"),
-        "encryptionConfigKeyArn",
-        resource("eks:index:Cluster", encryptionConfigKeyArn="arn"),
-    ),
-    (
-        "no-public-endpoints",
         resource(GKE, privateClusterConfig={"enablePrivateNodes": True}),
         "gke.authorizedNetworks",
         resource(GKE, privateClusterConfig=PRIVATE),
