@@ -11,18 +11,20 @@ from typing import Literal, Protocol
 
 VARIABLE = "LLMOPS_STANDIN_CLUSTERS"
 Platform = Literal["eks", "gke"]
+Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+Taint = tuple[str, str, Effect]  # key, value, effect
 # TEST-NET-2: routed nowhere (RFC 5737).
 NOWHERE = "https://198.51.100.1:443"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One node of a node group, as its cloud would set it up. Taint effects are Kubernetes' own."""
+    """One node of a node group, as its cloud would set it up."""
 
     name: str
     machine: str
     labels: dict[str, str]
-    taints: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
+    taints: list[Taint] = field(default_factory=list[Taint])
     devices: dict[str, int] = field(default_factory=dict[str, int])
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from sandbox.provider.cloud import paths, versions
 from sandbox.provider.cloud.behaviours import Behaviour, Work
 from sandbox.provider.cloud.behaviours.nodes import address, machine, spread, taints
-from sandbox.provider.cloud.clusters import Node, control_planes
+from sandbox.provider.cloud.clusters import Node, Taint, control_planes
 from sandbox.provider.cloud.store import Object
 from sandbox.provider.contract import Failure, ProviderError
 from sandbox.provider.values import UNKNOWN, Properties
 
 CLUSTER = "gcp:container/cluster:Cluster"
 POOL = "gcp:container/nodePool:NodePool"
-GPU_TAINT = ("nvidia.com/gpu", "present", "NoSchedule")
+GPU_TAINT: Taint = ("nvidia.com/gpu", "present", "NoSchedule")
 ZONES = "abc"  # of a region, where no zone is named
 
 

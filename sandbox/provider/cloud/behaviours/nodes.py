@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, get_args
 
-from sandbox.provider.cloud.clusters import Platform
+from sandbox.provider.cloud.clusters import Effect, Platform, Taint
 from sandbox.provider.cloud.templates import ALPHABETS, Seed
 from sandbox.provider.contract import ProviderError
 
 # EKS and GKE spell Kubernetes' effects in capitals.
-EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
+EFFECTS: dict[str, Effect] = {
+    "NO_SCHEDULE": "NoSchedule",
+    "NO_EXECUTE": "NoExecute",
+    "PREFER_NO_SCHEDULE": "PreferNoSchedule",
+}
 MOST = 64  # nodes of one group; enough for every placement, and quick to make
 
 
@@ -25,13 +29,11 @@ def machine(platform: Platform, name: Any) -> str:
     return str(name)
 
 
-def taints(given: Any) -> list[tuple[str, str, str]]:
-    """(key, value, effect) in Kubernetes' spelling."""
-    found: list[tuple[str, str, str]] = []
-    for taint in given or []:
-        effect = str(taint.get("effect"))
-        found.append((str(taint["key"]), str(taint.get("value") or ""), EFFECTS.get(effect, effect)))
-    return found
+def taints(given: Any) -> list[Taint]:
+    """Taints in Kubernetes' spelling; the API's enum holds the effects to these three."""
+    return [
+        (str(taint["key"]), str(taint.get("value") or ""), EFFECTS[str(taint.get("effect"))]) for taint in given or []
+    ]
 
 
 def spread(count: int, zones: list[str]) -> Iterable[tuple[int, str]]:
