@@ -45,6 +45,25 @@ class CloudProject(Project):
         )
         return done.stdout
 
+    def clusters(self) -> list[str]:
+        """The names of the pretended clusters that run."""
+        return [name for name in self._standin("print(*(c.name for c in standin.list()))").split() if name]
+
+    def stop_clusters(self) -> None:
+        """End what a failed test left running."""
+        self._standin("[standin.delete(c.name) for c in standin.list()]")
+
+    def _standin(self, code: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", f"from sandbox import standin; {code}"],
+            env=self.environment,
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
     def listed(self) -> list[str]:
         """The types that exist, sorted."""
         return sorted(str(item["type"]).rpartition(":")[2] for item in json.loads(self.cloud("list", "--json")))
