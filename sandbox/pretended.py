@@ -6,7 +6,7 @@ from sandbox.progress import Progress
 FEATURES = ("engine", "control-plane", "fake-nodes", "charts")
 WORDS = (
     "Nothing outside this machine was touched: the cloud is a stand-in and its nodes only pretend. "
-    "What is checked for real: the settings, the program, and in a cluster the API server's and the scheduler's verdict."
+    "What is real: the engine, the program, the API server and the scheduler, with their verdicts."
 )
 
 
