@@ -52,22 +52,37 @@ def down(stack: str, arguments: list[str]) -> int:
             # The cluster and everything on it is gone already; what is left is Pulumi's memory of it.
             progress.say("The sandbox's cluster is not running: forgetting what ran on it.")
         else:
-            code = _pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", *arguments)
+            code = _pulumi("destroy", "--stack", stack, "--yes", "--skip-preview", *_kept(settings), *arguments)
         if code != 0:
             return code
     if _own_cluster(settings):
         with progress.step("Stop the sandbox"):
             cluster.stop(delete=True)
         shutil.rmtree(paths.models_dir(), ignore_errors=True)
-    _forget(stack)
-    progress.say(f"{stack} is down. What was built stays in {paths.cache_root()}; `make clean` forgets that too.")
+    if "PULUMI_BACKEND_URL" not in os.environ:
+        _forget(stack, gone=_own_cluster(settings))
+    if _has_state(stack):
+        progress.say(
+            f"{stack} is down but for what it protects, the model store: the next `make up STACK={stack}` finds it. "
+            f"To delete that too: sandbox/pulumi state unprotect --all --yes --stack {stack}, then this again."
+        )
+    else:
+        progress.say(f"{stack} is down. What was built stays in {paths.cache_root()}; `make clean` forgets that too.")
     return 0
 
 
-def _forget(stack: str) -> None:
-    """Remove the stack's empty state, and the instance's own with the last of its stacks."""
+def _kept(settings: Settings) -> tuple[str, ...]:
+    """Stores outlive their cluster, unless it was a test; a cluster of our own on this machine keeps nothing."""
+    return () if settings.ephemeral or _own_cluster(settings) else ("--exclude-protected",)
+
+
+def _forget(stack: str, *, gone: bool) -> None:
+    """Remove the stack's state from this machine's backend, and the instance's own with the last of its stacks.
+
+    A state that still has resources stays, unless all that they stood for is `gone`.
+    """
     if _has_state(stack):
-        _captured("stack", "rm", stack, "--yes", "--force", "--preserve-config")
+        _captured("stack", "rm", stack, "--yes", "--preserve-config", *(["--force"] if gone else []))
     if not _stacks():
         shutil.rmtree(paths.state_dir(), ignore_errors=True)
 
@@ -84,6 +99,8 @@ def status(stack: str) -> int:
             return 1
     if _has_state(stack):
         _pulumi("stack", "output", "--stack", stack)
+    if "local" not in settings.targets:
+        return subprocess.run([sys.executable, "-m", "sandbox.standin", "list"], cwd=paths.REPOSITORY).returncode
     command = [str(PULUMI.with_name("kubectl")), "get", "pods", "-A", "-o", "wide"]
     return subprocess.run(command).returncode
 
