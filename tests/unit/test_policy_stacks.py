@@ -13,12 +13,17 @@ from policy import cost
 from policy.catalogue import limits, violations
 from stacks.settings import Settings, parse
 from stacks.targets import build
-from tests.unit import test_stack_eks, test_stack_local
+from tests.unit import test_stack_eks, test_stack_gke
+from tests.unit.recorder import Recorder
 from tests.unit.tree import Tree, built
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "understand" / "architecture.md"
-RECORDERS: dict[str, Any] = {"local": test_stack_local.Recorder, "aws": test_stack_eks.Recorder}
+RECORDERS: dict[str, Any] = {
+    "local": Recorder,
+    "aws": test_stack_eks.Recorder,
+    "gcp": test_stack_gke.Google,
+}
 CLOUDS = {"aws": "aws", "gcp": "gcp"}
 
 
