@@ -24,6 +24,7 @@ from components.load_balancer_controller import (
 from components.model_store import ModelStore
 from components.naming import Naming
 from components.s3_store import S3Store, S3StoreArgs
+from stacks import quotas
 from stacks.eks_versions import EKS_VERSIONS
 from stacks.machines import AWS
 from stacks.platform import Platform
@@ -61,6 +62,8 @@ class Stack:
             allowed_account_ids=[eks.account] if eks.account else None,
             default_tags={"tags": naming.tags()},
         )
+        if settings.guards.check_quotas:
+            quotas.check(eks, pulumi.InvokeOptions(provider=provider))
         self.aws = pulumi.ResourceOptions(providers=[provider])
         account = (
             eks.account or aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id

@@ -72,14 +72,10 @@ def compare(eks: Eks, read: Callable[[str], float]) -> None:
 
 
 def check(eks: Eks, opts: pulumi.InvokeOptions) -> None:
-    """Ask AWS and compare. Raises pulumi.RunError; a quota that may not be read is a warning."""
+    """Ask AWS and compare. Raises pulumi.RunError; a quota that may not be read ends the program in AWS' own words."""
     import pulumi_aws as aws  # only a stack on AWS pays for its import
 
     def read(code: str) -> float:
-        try:
-            return aws.servicequotas.get_service_quota(service_code="ec2", quota_code=code, opts=opts).value
-        except Exception as error:  # whatever AWS says, it is no reason to stop: the right may be missing
-            pulumi.log.warn(f"llmops:guards.checkQuotas: quota {code} cannot be read ({error}); it is not checked")
-            return float("inf")
+        return aws.servicequotas.get_service_quota(service_code="ec2", quota_code=code, opts=opts).value
 
     compare(eks, read)

@@ -50,6 +50,7 @@ EKS: dict[str, Any] = {
                 "capacity": "reservation",
                 "reservationId": "cr-0123456789abcdef0",
                 "zones": ["eu-central-1a"],
+                "efa": True,
             },
             {"name": "l4", "instanceType": "g6.xlarge", "max": 4},
         ],
@@ -137,6 +138,16 @@ def test_the_smallest_cluster_that_serves_the_same_models(folder: Path) -> None:
     assert values.models[0].replicas == 1
     assert values.gateway.internal
     assert (values.gateway.replicas, values.eks.nat) == (1, "single")
+
+
+@pytest.mark.parametrize("target", ["eks", "gke"])
+def test_the_checked_in_stacks_can_be_derived_from(target: str) -> None:
+    config = derive.derive(derive.config_of(derive.source_of(target)), target, derive.stamp(NOW))
+    values = parse({key.removeprefix("llmops:"): value for key, value in config.items()})
+    block = getattr(values, target)
+    groups = block.node_groups if target == "eks" else block.node_pools
+    assert all(group.min == 0 and group.capacity in ("on-demand", "spot") for group in groups)
+    assert values.gateway.hostname is None
 
 
 def test_nothing_that_only_one_stack_can_own_is_taken_over() -> None:

@@ -28,6 +28,14 @@ def test_who_and_where_we_are(aws: Account) -> None:
     assert (partition["partition"], partition["dnsSuffix"]) == ("aws", "amazonaws.com")
 
 
+def test_quotas_are_those_of_a_new_account(aws: Account) -> None:
+    function = "aws:servicequotas/getServiceQuota:getServiceQuota"
+    found = aws.session.invoke(function, {"serviceCode": "ec2", "quotaCode": "L-417A185B"})
+    assert found["value"] == 0
+    with pytest.raises(ProviderError, match="ec2 L-0 has no rule in the stand-in"):
+        aws.session.invoke(function, {"serviceCode": "ec2", "quotaCode": "L-0"})
+
+
 def test_two_providers_answer_for_their_own_region(aws: Account, tmp_path: Path) -> None:
     other = Account(tmp_path, region="us-gov-west-1").session
     assert other.invoke("aws:index/getPartition:getPartition", {})["partition"] == "aws-us-gov"

@@ -1,14 +1,18 @@
 """Before a change: quotas that cover the nodes, and networks that do not overlap."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from stacks import quotas
 from stacks.schema.eks import Eks
 from stacks.settings import SettingsError, parse
 
+ROOT = Path(__file__).resolve().parents[2]
 GROUPS = [
     {"name": "h100", "instanceType": "p5.48xlarge", "min": 1, "max": 4},
     {"name": "cheap", "instanceType": "p5.48xlarge", "capacity": "spot", "max": 2},
@@ -20,14 +24,12 @@ def eks(**changes: Any) -> Eks:
     return Eks.model_validate({"region": "eu-central-1", "nodeGroups": GROUPS, **changes})
 
 
-def stack(**changes: Any) -> dict[str, Any]:
-    return {
-        "targets": ["eks"],
-        "models": [{"name": "m"}],
-        "tenants": [{"name": "t"}],
-        "eks": {"region": "eu-central-1", "nodeGroups": GROUPS[2:], "vpcCidr": "10.32.0.0/16"},
-        **changes,
-    }
+def stack(name: str, **changes: Any) -> dict[str, Any]:
+    """A checked-in stack's values, with changes of its target's block."""
+    config = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
+    values = {key.removeprefix("llmops:"): value for key, value in config.items()}
+    target = values["targets"][0]
+    return {**values, target: {**values[target], **changes}}
 
 
 def test_each_way_of_buying_has_its_own_quota() -> None:
@@ -48,32 +50,25 @@ def test_a_quota_below_the_largest_size_is_a_warning(monkeypatch: pytest.MonkeyP
     assert "takes 768 vCPUs" in warned[0]
 
 
-def test_a_quota_that_may_not_be_read_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    warned: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warned.append)
+def test_aws_is_asked_for_each_quota_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
 
-    def refused(**_arguments: Any) -> Any:
-        raise RuntimeError("AccessDenied")
+    def answer(*, quota_code: str, **_rest: Any) -> Any:
+        asked.append(quota_code)
+        return SimpleNamespace(value=10_000.0)
 
-    monkeypatch.setattr("pulumi_aws.servicequotas.get_service_quota", refused)
+    monkeypatch.setattr("pulumi_aws.servicequotas.get_service_quota", answer)
     quotas.check(eks(), pulumi.InvokeOptions())
-    assert len(warned) == 3
-    assert "quota L-417A185B cannot be read (AccessDenied)" in warned[0]
+    assert sorted(asked) == ["L-417A185B", "L-C4BD4855", "L-DB2E81BA"]
 
 
 def test_a_network_that_is_connected_may_not_overlap() -> None:
-    assert parse(stack(guards={"reservedCidrs": ["10.33.0.0/16"]})).guards.reserved_cidrs == ("10.33.0.0/16",)
+    values = stack("aws", vpcCidr="10.32.0.0/16")
+    assert parse({**values, "guards": {"reservedCidrs": ["10.33.0.0/16"]}}).guards.reserved_cidrs == ("10.33.0.0/16",)
     with pytest.raises(SettingsError, match=r"llmops:eks.vpcCidr: 10.32.0.0/16 overlaps guards.reservedCidrs\[0\]"):
-        parse(stack(guards={"reservedCidrs": ["10.0.0.0/8"]}))
+        parse({**values, "guards": {"reservedCidrs": ["10.0.0.0/8"]}})
 
 
 def test_the_networks_of_one_cluster_may_not_overlap() -> None:
-    gke = {
-        "project": "my-project",
-        "region": "europe-west4",
-        "nodePools": [{"name": "l4", "machineType": "g2-standard-8"}],
-        "nodesCidr": "10.64.0.0/20",
-        "podsCidr": "10.64.0.0/14",
-    }
-    with pytest.raises(SettingsError, match=r"llmops:gke.nodesCidr: 10.64.0.0/20 overlaps gke.podsCidr"):
-        parse({**stack(targets=["gke"], gke=gke), "eks": None})
+    with pytest.raises(SettingsError, match=r"gke.*10.64.0.0/20.*overlap"):
+        parse(stack("gcp", nodesCidr="10.64.0.0/20", podsCidr="10.64.0.0/14"))

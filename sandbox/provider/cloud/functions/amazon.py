@@ -105,6 +105,24 @@ def addon_version(arguments: Properties, place: Place) -> Properties:
     return {**arguments, "id": name, "version": versions.addon(name, kubernetes), "region": place.region}
 
 
+# What a new account may run: none of the instances with GPUs, before AWS is asked for more.
+# docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+NEW_ACCOUNT = {"L-417A185B": 0.0, "L-7212CCBC": 0.0, "L-C4BD4855": 0.0, "L-DB2E81BA": 0.0, "L-3819A6DF": 0.0}
+
+
+def service_quota(arguments: Properties, place: Place) -> Properties:
+    """A quota of EC2 as a new account has it."""
+    service, code = str(arguments.get("serviceCode")), str(arguments.get("quotaCode"))
+    if service != "ec2" or code not in NEW_ACCOUNT:
+        raise ProviderError(
+            f"getServiceQuota: {service} {code} has no rule in the stand-in; there is ec2 {', '.join(NEW_ACCOUNT)}."
+        )
+    here = str(arguments.get("region") or place.region)
+    arn = f"arn:{places.partition(here)}:servicequotas:{here}:{place.account}:ec2/{code}"
+    value = {"value": NEW_ACCOUNT[code], "defaultValue": NEW_ACCOUNT[code]}
+    return {**arguments, **value, "id": arn, "arn": arn, "quotaName": code, "serviceName": "EC2", "adjustable": True}
+
+
 FUNCTIONS: dict[str, Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getRegion:getRegion": region,
@@ -113,4 +131,5 @@ FUNCTIONS: dict[str, Function] = {
     "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
     "aws:ssm/getParameter:getParameter": parameter,
     "aws:eks/getAddonVersion:getAddonVersion": addon_version,
+    "aws:servicequotas/getServiceQuota:getServiceQuota": service_quota,
 }
