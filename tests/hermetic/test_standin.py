@@ -61,14 +61,21 @@ def project(tmp_path: Path, started: Started, api: Api) -> Iterator[Project]:
     project = Project(tmp_path, api)
     project.environment["LLMOPS_STATE"] = str(started.state)
     yield project
-    project.run("destroy", "--yes", "--skip-preview")
+    if (project.folder / "__main__.py").exists():
+        project.run("destroy", "--yes", "--skip-preview")
 
 
-def nodes(*names: str) -> None:
-    """DGX H100s with nothing but these names between them."""
-    taint = Taint(GPU, "present")
-    wanted = [NodeSpec(name=name, cpus=224, memory_gib=2048, gpus=8, taints=[taint]) for name in names]
-    standin.set_nodes(NAME, "gpu", wanted)
+def nodes(*names: str, spare: tuple[str, ...] = ()) -> None:
+    """Nodes with eight GPUs each, and nodes that may be started."""
+
+    def node(name: str) -> NodeSpec:
+        return NodeSpec(name=name, cpus=224, memory_gib=2048, gpus=8, taints=[Taint(GPU, "present")])
+
+    standin.set_nodes(NAME, "gpu", [node(name) for name in names], [node(name) for name in spare])
+
+
+def node_names(api: Api) -> set[str]:
+    return {node["metadata"]["name"] for node in (api.get("/api/v1/nodes") or {})["items"]}
 
 
 def deployment(replicas: int, gpus: int = 8) -> str:
@@ -101,10 +108,22 @@ def test_pods_are_placed_by_the_gpus_that_the_nodes_have(project: Project, api: 
     assert time.monotonic() - began < REFUSED_WITHIN
 
     nodes("gpu-0", "gpu-1", "gpu-2")
-    assert "gpu-2" in {n["metadata"]["name"] for n in (api.get("/api/v1/nodes") or {})["items"]}
+    assert node_names(api) == {"gpu-0", "gpu-1", "gpu-2"}
     project.up()
     nodes("gpu-0", "gpu-1")
-    assert api.get("/api/v1/nodes/gpu-2") is None
+    assert node_names(api) == {"gpu-0", "gpu-1"}
+
+
+def test_a_spare_node_is_started_when_a_pod_needs_it_and_stays(project: Project, api: Api) -> None:
+    nodes("gpu-0")
+    nodes("gpu-0", spare=("gpu-1", "gpu-2"))
+    assert node_names(api) == {"gpu-0"}
+    project.program(deployment(2))
+    project.up()
+    assert node_names(api) == {"gpu-0", "gpu-1"}
+    nodes("gpu-0", spare=("gpu-1", "gpu-2"))
+    assert node_names(api) == {"gpu-0", "gpu-1"}
+    nodes("gpu-0", "gpu-1")
 
 
 def test_a_pod_that_tolerates_no_gpu_node_is_told_so(project: Project) -> None:
@@ -200,6 +219,34 @@ def test_a_chart_with_a_source_is_installed_for_real(project: Project, api: Api)
     project.up()
     live = api.get("/apis/apps/v1/namespaces/default/deployments/envoy-gateway") or {}
     assert live["status"]["readyReplicas"] == 1
+
+
+def test_every_chart_with_a_source_and_its_apis_work_together(project: Project) -> None:
+    project.program("""
+        anywhere = [{"operator": "Exists"}]
+        def chart(name, version, values):
+            return k8s.helm.v3.Release(name, name=name, namespace="default", chart=name, version=version,
+                values=values, opts=opts)
+        def custom(api_version, kind, spec, release):
+            k8s.apiextensions.CustomResource(kind.lower(), api_version=api_version, kind=kind,
+                metadata={"name": "it", "namespace": "default"} if kind == "LeaderWorkerSet" else {"name": "it"},
+                spec=spec, opts=pulumi.ResourceOptions(provider=cluster, depends_on=[release]))
+        certificates = chart("cert-manager", "v1.21.2", {"crds": {"enabled": True}, "tolerations": anywhere,
+            "webhook": {"tolerations": anywhere}, "cainjector": {"tolerations": anywhere},
+            "startupapicheck": {"tolerations": anywhere}})
+        custom("cert-manager.io/v1", "ClusterIssuer", {"selfSigned": {}}, certificates)
+        karpenter = chart("karpenter", "1.15.0", {"settings": {"clusterName": "x"}, "tolerations": anywhere,
+            "replicas": 1, "affinity": None})
+        tagged = [{"tags": {"cluster": "x"}}]
+        custom("karpenter.k8s.aws/v1", "EC2NodeClass", {"role": "nodes", "subnetSelectorTerms": tagged,
+            "securityGroupSelectorTerms": tagged, "amiSelectorTerms": [{"alias": "al2023@latest"}]}, karpenter)
+        lws = chart("lws", "0.9.0", {"replicaCount": 1, "tolerations": anywhere})
+        pod = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
+        custom("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", {"replicas": 1,
+            "leaderWorkerTemplate": {"size": 2, "workerTemplate": pod}}, lws)
+        chart("external-dns", "1.22.0", {"tolerations": anywhere, "policy": "upsert-only"})
+    """)
+    project.up()
 
 
 def test_openshifts_own_apis_check_what_is_given_to_them(project: Project, api: Api) -> None:
