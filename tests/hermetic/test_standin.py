@@ -41,6 +41,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
         endpoint = standin.create(NAME, platform="openshift", progress=SILENT)
         seconds = time.monotonic() - began
         nodes("gpu-0", "gpu-1")
+        standin.set_nodes(NAME, "system", [NodeSpec(name="system-0", cpus=16, memory_gib=64)])
         yield Started(endpoint, state, seconds)
         (entry,) = standin.list()
         standin.delete(NAME, SILENT)
@@ -75,7 +76,8 @@ def nodes(*names: str, spare: tuple[str, ...] = ()) -> None:
 
 
 def node_names(api: Api) -> set[str]:
-    return {node["metadata"]["name"] for node in (api.get("/api/v1/nodes") or {})["items"]}
+    found = (api.get("/api/v1/nodes?labelSelector=llmops.sandbox%2Fgroup%3Dgpu") or {})["items"]
+    return {node["metadata"]["name"] for node in found}
 
 
 def deployment(replicas: int, gpus: int = 8) -> str:
@@ -129,8 +131,8 @@ def test_a_spare_node_is_started_when_a_pod_needs_it_and_stays(project: Project,
 def test_a_pod_that_tolerates_no_gpu_node_is_told_so(project: Project) -> None:
     project.program("""
         k8s.batch.v1.Job("job", metadata={"name": "job", "namespace": "default"},
-            spec={"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}},
-            opts=opts)
+            spec={"template": {"spec": {"restartPolicy": "Never", "nodeSelector": {"kubernetes.io/hostname": "gpu-0"},
+                                        "containers": [{"name": "a", "image": "a"}]}}}, opts=opts)
     """)
     assert "untolerated taint" in project.up(ok=False)
 
@@ -152,17 +154,16 @@ def test_a_load_balancer_has_an_address_and_leaves_with_its_service(project: Pro
 
 
 def test_a_claim_gets_its_volume_from_a_provisioner_that_is_not_there(project: Project, api: Api) -> None:
-    project.program(f"""
-        k8s.storage.v1.StorageClass("fast", metadata={{"name": "fast"}}, provisioner="ebs.csi.aws.com",
+    project.program("""
+        k8s.storage.v1.StorageClass("fast", metadata={"name": "fast"}, provisioner="ebs.csi.aws.com",
             volume_binding_mode="WaitForFirstConsumer", opts=opts)
-        k8s.core.v1.PersistentVolumeClaim("data", metadata={{"name": "data", "namespace": "default"}},
-            spec={{"storage_class_name": "fast", "access_modes": ["ReadWriteOnce"],
-                  "resources": {{"requests": {{"storage": "1Gi"}}}}}}, opts=opts)
-        k8s.batch.v1.Job("reader", metadata={{"name": "reader", "namespace": "default"}},
-            spec={{"template": {{"spec": {{"restartPolicy": "Never",
-                "tolerations": [{{"key": "{GPU}", "operator": "Exists"}}],
-                "containers": [{{"name": "a", "image": "a", "volumeMounts": [{{"name": "d", "mountPath": "/d"}}]}}],
-                "volumes": [{{"name": "d", "persistentVolumeClaim": {{"claimName": "data"}}}}]}}}}}}, opts=opts)
+        k8s.core.v1.PersistentVolumeClaim("data", metadata={"name": "data", "namespace": "default"},
+            spec={"storage_class_name": "fast", "access_modes": ["ReadWriteOnce"],
+                  "resources": {"requests": {"storage": "1Gi"}}}, opts=opts)
+        k8s.batch.v1.Job("reader", metadata={"name": "reader", "namespace": "default"},
+            spec={"template": {"spec": {"restartPolicy": "Never",
+                "containers": [{"name": "a", "image": "a", "volumeMounts": [{"name": "d", "mountPath": "/d"}]}],
+                "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]}}}, opts=opts)
     """)
     project.up()
     claim = api.get("/api/v1/namespaces/default/persistentvolumeclaims/data") or {}
@@ -206,14 +207,11 @@ def test_a_chart_that_cannot_be_rendered_is_recorded_and_says_so(project: Projec
 
 
 def test_a_chart_with_a_source_is_installed_for_real(project: Project, api: Api) -> None:
-    project.program(f"""
-        tolerations = [{{"key": "{GPU}", "operator": "Exists"}}]
+    project.program("""
         release = k8s.helm.v3.Release("gateway", name="gateway", namespace="default",
-            chart="oci://docker.io/envoyproxy/gateway-helm", version="v1.9.1",
-            values={{"deployment": {{"pod": {{"tolerations": tolerations}}}},
-                    "certgen": {{"job": {{"tolerations": tolerations}}}}}}, opts=opts)
+            chart="oci://docker.io/envoyproxy/gateway-helm", version="v1.9.1", opts=opts)
         k8s.apiextensions.CustomResource("class", api_version="gateway.networking.k8s.io/v1", kind="GatewayClass",
-            metadata={{"name": "envoy"}}, spec={{"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"}},
+            metadata={"name": "envoy"}, spec={"controllerName": "gateway.envoyproxy.io/gatewayclass-controller"},
             opts=pulumi.ResourceOptions(provider=cluster, depends_on=[release]))
     """)
     project.up()
@@ -223,30 +221,40 @@ def test_a_chart_with_a_source_is_installed_for_real(project: Project, api: Api)
 
 def test_every_chart_with_a_source_and_its_apis_work_together(project: Project) -> None:
     project.program("""
-        anywhere = [{"operator": "Exists"}]
-        def chart(name, version, values):
+        def chart(name, version, **values):
             return k8s.helm.v3.Release(name, name=name, namespace="default", chart=name, version=version,
                 values=values, opts=opts)
         def custom(api_version, kind, spec, release):
+            namespaced = kind in ("LeaderWorkerSet", "IPAddressPool")
             k8s.apiextensions.CustomResource(kind.lower(), api_version=api_version, kind=kind,
-                metadata={"name": "it", "namespace": "default"} if kind == "LeaderWorkerSet" else {"name": "it"},
+                metadata={"name": "it", "namespace": "default"} if namespaced else {"name": "it"},
                 spec=spec, opts=pulumi.ResourceOptions(provider=cluster, depends_on=[release]))
-        certificates = chart("cert-manager", "v1.21.2", {"crds": {"enabled": True}, "tolerations": anywhere,
-            "webhook": {"tolerations": anywhere}, "cainjector": {"tolerations": anywhere},
-            "startupapicheck": {"tolerations": anywhere}})
+        certificates = chart("cert-manager", "v1.21.2", crds={"enabled": True})
         custom("cert-manager.io/v1", "ClusterIssuer", {"selfSigned": {}}, certificates)
-        karpenter = chart("karpenter", "1.15.0", {"settings": {"clusterName": "x"}, "tolerations": anywhere,
-            "replicas": 1, "affinity": None})
+        karpenter = chart("karpenter", "1.15.0", settings={"clusterName": "x"}, replicas=1)
         tagged = [{"tags": {"cluster": "x"}}]
         custom("karpenter.k8s.aws/v1", "EC2NodeClass", {"role": "nodes", "subnetSelectorTerms": tagged,
             "securityGroupSelectorTerms": tagged, "amiSelectorTerms": [{"alias": "al2023@latest"}]}, karpenter)
-        lws = chart("lws", "0.9.0", {"replicaCount": 1, "tolerations": anywhere})
+        lws = chart("lws", "0.9.0")
         pod = {"spec": {"containers": [{"name": "a", "image": "a"}]}}
         custom("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", {"replicas": 1,
             "leaderWorkerTemplate": {"size": 2, "workerTemplate": pod}}, lws)
-        chart("external-dns", "1.22.0", {"tolerations": anywhere, "policy": "upsert-only"})
+        metallb = chart("metallb", "0.16.1", loadBalancerClass="metallb.io/metallb", crds={"enabled": True})
+        custom("metallb.io/v1beta1", "IPAddressPool", {"addresses": ["192.0.2.0/28"]}, metallb)
+        chart("external-dns", "1.22.0", policy="upsert-only")
     """)
     project.up()
+
+
+def test_a_chart_whose_pods_fit_nowhere_fails_with_the_schedulers_reason(project: Project) -> None:
+    project.program("""
+        k8s.helm.v3.Release("gateway", name="gateway", namespace="default", version="v1.9.1",
+            chart="oci://docker.io/envoyproxy/gateway-helm", timeout=170,
+            values={"deployment": {"pod": {"nodeSelector": {"kubernetes.io/arch": "arm64"}}}}, opts=opts)
+    """)
+    began = time.monotonic()
+    assert "didn't match Pod's node affinity/selector" in project.up(ok=False)
+    assert time.monotonic() - began < REFUSED_WITHIN
 
 
 def test_openshifts_own_apis_check_what_is_given_to_them(project: Project, api: Api) -> None:

@@ -4,8 +4,10 @@ from typing import Any, cast
 
 import pytest
 
+from sandbox.provider.contract import ProviderError
 from sandbox.provider.kubernetes.cluster import Cluster
 from sandbox.provider.kubernetes.identity import Reference
+from sandbox.provider.kubernetes.readiness import wished
 from sandbox.provider.kubernetes.readiness.rules import FailedError, rule_for
 from sandbox.provider.kubernetes.rest import Json
 
@@ -163,3 +165,42 @@ def test_a_service_waits_for_a_ready_pod_unless_it_selects_none() -> None:
 
 def test_a_kind_without_a_rule_is_ready_at_once() -> None:
     assert rule_for(Reference("v1", "ConfigMap", "x", "ns")) is None
+
+
+POLICY: Json = {
+    "kind": "ClusterPolicy",
+    "metadata": {"name": "x"},
+    "status": {
+        "state": "notReady",
+        "ready": True,
+        "parts": [{"name": "a"}],
+        "conditions": [{"type": "Ready", "status": "False", "reason": "Building"}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("wish", "lacking"),
+    [
+        ("jsonpath={.status.state}", None),
+        ("jsonpath={.status.state}=ready", ".status.state to be ready; it is notReady"),
+        ("jsonpath={.status.ready}=true", None),
+        ("jsonpath={.status.parts[0].name}=a", None),
+        ("jsonpath={.status.parts[1].name}", ".status.parts[1].name"),
+        ("jsonpath={.status.installedCSV}=v1", ".status.installedCSV to be v1"),
+        ("condition=Ready", "condition Ready to be True: Building"),
+        ("condition=Ready=False", None),
+        ("condition=Upgraded", "condition Upgraded"),
+        ('["jsonpath={.status.state}", "condition=Ready"]', "condition Ready to be True: Building"),
+    ],
+)
+def test_a_program_may_say_what_it_waits_for(wish: str, lacking: str | None) -> None:
+    assert wished.rule(wish)(cast(Cluster, None), POLICY) == lacking
+
+
+@pytest.mark.parametrize(
+    "wish", ["ready", "jsonpath=.status", "condition={.a}", "jsonpath={..a}", "jsonpath={}", "[1]"]
+)
+def test_a_wish_without_a_meaning_is_refused(wish: str) -> None:
+    with pytest.raises(ProviderError, match=r"pulumi\.com/waitFor"):
+        wished.rule(wish)

@@ -72,6 +72,13 @@ CHARTS = (
         directory="charts/lws",
     ),
     Chart(
+        reference="https://metallb.github.io/metallb/metallb",
+        version="0.16.1",
+        app_version="v0.16.1",
+        module="go.universe.tf/metallb",
+        directory="charts/metallb",
+    ),
+    Chart(
         reference="https://kubernetes-sigs.github.io/external-dns/external-dns",
         version="1.22.0",
         app_version="0.22.0",

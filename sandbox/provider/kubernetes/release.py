@@ -9,7 +9,7 @@ from sandbox.provider.differences import differences
 from sandbox.provider.kubernetes import charts, definitions, helm, recorded
 from sandbox.provider.kubernetes.cluster import Cluster
 from sandbox.provider.kubernetes.readiness.failed import FailedError
-from sandbox.provider.kubernetes.readiness.pretended import Impatient
+from sandbox.provider.kubernetes.readiness.pretended import Impatient, Rule
 from sandbox.provider.kubernetes.readiness.workloads import deployment
 from sandbox.provider.kubernetes.rest import Json
 from sandbox.provider.values import UNKNOWN, Properties, has_unknown
@@ -127,18 +127,20 @@ class ReleaseRules:
 
     def _lacking(self, namespace: str, name: str) -> Callable[[], str | None]:
         """Says what the release's Deployments are waiting for."""
-        rule = Impatient(deployment) if self.cluster.pretended else deployment
+        rules: dict[str, Rule] = {}
 
         def look() -> str | None:
             for live in self.cluster.list("apps/v1", "Deployment", namespace, f"app.kubernetes.io/instance={name}"):
+                own = live["metadata"]["name"]
+                rule = rules.setdefault(own, Impatient(deployment) if self.cluster.pretended else deployment)
                 try:
                     text = rule(self.cluster, live)
-                except FailedError:
-                    if self.cluster.pretended:
-                        raise  # helm would wait for a node until its time is up
+                except FailedError as error:
+                    if self.cluster.pretended:  # helm would wait for a node until its time is up
+                        raise FailedError(f"Deployment {own}: {error}") from None
                     continue  # helm itself decides
                 if text:
-                    return f"Deployment {live['metadata']['name']}: {text}"
+                    return f"Deployment {own}: {text}"
             return None
 
         return look

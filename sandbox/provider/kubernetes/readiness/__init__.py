@@ -6,6 +6,7 @@ from sandbox.provider.contract import ProviderError, Task
 from sandbox.provider.kubernetes.cluster import Cluster
 from sandbox.provider.kubernetes.discovery import Kind
 from sandbox.provider.kubernetes.identity import Reference, annotation
+from sandbox.provider.kubernetes.readiness import wished
 from sandbox.provider.kubernetes.readiness.rules import FailedError, rule_for
 from sandbox.provider.kubernetes.rest import Cancelled, Json
 
@@ -18,7 +19,8 @@ def wait(task: Task, cluster: Cluster, kind: Kind, reference: Reference, seen: l
 
     Raises ProviderError with what is missing, at once where it cannot come, else when patience is over.
     """
-    rule = rule_for(reference)
+    wish = annotation(seen[0], wished.ANNOTATION)
+    rule = wished.rule(wish) if wish else rule_for(reference)
     if rule is None or annotation(seen[0], "pulumi.com/skipAwait") == "true":
         return
     if cluster.pretended:
