@@ -59,7 +59,8 @@ def mermaid(given: Iterable[Node]) -> str:
             if dependency in boxes and boxes[dependency] != boxes[urn]:
                 arrows.add((boxes[dependency], boxes[urn]))
     order = sorted(contents, key=lambda urn: (known[urn].type, known[urn].name))
-    ids = {urn: f"n{index}" for index, urn in enumerate(order)}
+    # By name and not by number: a new box changes no other line of the page.
+    ids = {urn: re.sub(r"\W", "_", f"{_kind(known[urn])}_{known[urn].name}") for urn in order}
     lines = ["flowchart LR"]
     lines += [f'    {ids[urn]}["{_label(known[urn], contents[urn])}"]' for urn in order]
     kept = sorted(_reduced(arrows), key=lambda pair: (order.index(pair[0]), order.index(pair[1])))
