@@ -28,11 +28,17 @@ ARGUMENTS = {
     "cleanupOnFail",
     "maxHistory",
     "description",
+    "disableOpenapiValidation",
     "compat",
     "resourceNames",
     "repositoryOpts",
 }
-FLAGS = {"createNamespace": "--create-namespace", "atomic": "--atomic", "cleanupOnFail": "--cleanup-on-fail"}
+FLAGS = {
+    "createNamespace": "--create-namespace",
+    "atomic": "--atomic",
+    "cleanupOnFail": "--cleanup-on-fail",
+    "disableOpenapiValidation": "--disable-openapi-validation",
+}
 
 
 class ReleaseRules:
