@@ -29,6 +29,9 @@ class EfsStoreArgs:
 class EfsStore(pulumi.ComponentResource):
     """The file system. It outlives the cluster, but not the network that its mount targets stand in."""
 
+    address: pulumi.Output[str]  # where versions are published to, fs-…:/models
+    ready: tuple[pulumi.Resource, ...]
+
     def __init__(self, name: str, args: EfsStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:EfsStore", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -101,8 +104,9 @@ class EfsStore(pulumi.ComponentResource):
             tags={"Name": args.scope.naming.of("aws:efs", "models")},
             opts=kept,
         )
-        self.ready: tuple[pulumi.Resource, ...] = (policy, self._access, *targets)
-        self.register_outputs({"fileSystem": files.id})
+        self.ready = (policy, self._access, *targets)
+        self.address = pulumi.Output.concat(files.id, f":{ROOT}")
+        self.register_outputs({"address": self.address})
 
     def on(self, cluster: Cluster, namespace: pulumi.Input[str]) -> ModelStore:
         """The store as pods of one namespace of a cluster see it."""

@@ -29,6 +29,7 @@ class S3StoreArgs:
 class S3Store(pulumi.ComponentResource):
     """The bucket and its key. It knows no cluster, and outlives every cluster that reads it."""
 
+    address: pulumi.Output[str]  # where versions are published to, s3://…
     bucket: aws.s3.Bucket
     key: aws.kms.Key
     ready: tuple[pulumi.Resource, ...]
@@ -135,7 +136,8 @@ class S3Store(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=not args.ephemeral, depends_on=[access]),
         )
         self.ready = (access, ownership, versioning, encryption, policy)
-        self.register_outputs({"bucket": self.bucket.bucket})
+        self.address = pulumi.Output.concat("s3://", self.bucket.bucket, f"/{PREFIX}")
+        self.register_outputs({"address": self.address})
 
     def on(
         self,

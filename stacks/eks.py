@@ -1,10 +1,13 @@
 """The EKS stack: network, cluster, nodes, controllers, store, and the platform on it, top to bottom."""
 
+import json
 from dataclasses import replace
+from typing import cast
 
 import pulumi
 import pulumi_aws as aws
 
+from components.aws_dns import alias_record
 from components.aws_network import AwsNetwork, AwsNetworkArgs
 from components.aws_scope import AwsScope
 from components.cluster import Cluster
@@ -35,15 +38,16 @@ SYSTEM_DISK_GIB = 100
 
 
 def build(settings: Settings) -> None:
-    """Wire the EKS stack. Outputs: `endpoint`, the secret map `apiKeys`, and `eks` to find the cluster by."""
+    """Wire the EKS stack. Outputs: `endpoint`, `apiKeys` (secret), `modelStore`, and `eks` to find the cluster by."""
     eks = settings.eks
     assert eks is not None  # the settings refuse the target without it
     stack = Stack(settings, eks)
     network = stack.network()
     control_plane = stack.control_plane(network)
     cluster = stack.controllers(network, control_plane, stack.nodes(network, control_plane))
-    platform = Platform(settings, cluster)
+    platform = Platform(settings, cluster, stack.tenant_keys())
     platform.serve(stack.store(network, control_plane, cluster, platform))
+    stack.public_name(platform)
     pulumi.export("endpoint", platform.endpoint)
     pulumi.export("apiKeys", platform.api_keys)
     pulumi.export("eks", {"cluster": cluster.name, "region": eks.region})
@@ -64,10 +68,9 @@ class Stack:
         )
         if settings.guards.check_quotas:
             quotas.check(eks, pulumi.InvokeOptions(provider=provider))
-        self.aws = pulumi.ResourceOptions(providers=[provider])
-        account = (
-            eks.account or aws.get_caller_identity_output(opts=pulumi.InvokeOutputOptions(provider=provider)).account_id
-        )
+        self.provider, self.aws = provider, pulumi.ResourceOptions(providers=[provider])
+        self.asking = pulumi.InvokeOutputOptions(provider=provider)
+        account = eks.account or aws.get_caller_identity_output(opts=self.asking).account_id
         self.scope = AwsScope(naming=naming, region=eks.region, account=account)
         self.versions = EKS_VERSIONS[eks.kubernetes_version]
         self.storage = settings.storage.kind or "s3"
@@ -213,14 +216,36 @@ class Stack:
                 ),
                 opts=self.aws,
             )
+            pulumi.export("modelStore", files.address)
             return files.on(cluster, platform.namespace)
         bucket = S3Store("models", S3StoreArgs(scope=self.scope, ephemeral=ephemeral), opts=self.aws)
+        pulumi.export("modelStore", bucket.address)
         return bucket.on(
             cluster,
             namespace=self.settings.namespace,
             namespace_made=platform.namespace,
             control_plane=control_plane.control_plane,
         )
+
+    def tenant_keys(self) -> pulumi.Output[dict[str, str]] | None:
+        """The tenants' keys, where Secrets Manager keeps them: a JSON map of tenant to key."""
+        keys = self.settings.keys
+        if keys.source != "secret-manager" or keys.secret is None:
+            return None
+        found = aws.secretsmanager.get_secret_version_output(secret_id=keys.secret, opts=self.asking)
+        return pulumi.Output.secret(found.secret_string.apply(_keys))
+
+    def public_name(self, platform: Platform) -> None:
+        """The gateway's name in Route 53, where the settings name a zone."""
+        gateway = self.settings.gateway
+        if gateway.dns_zone and gateway.hostname:
+            alias_record(
+                "gateway-name",
+                zone_id=gateway.dns_zone,
+                hostname=gateway.hostname,
+                load_balancer=platform.address,
+                provider=self.provider,
+            )
 
     def _system_group(self) -> NodeGroup:
         system = self.eks.system_nodes
@@ -252,3 +277,18 @@ class Stack:
             efa=machine.efa if group.efa else 0,
             placement_group=group.placement_group,
         )
+
+
+def _keys(text: str) -> dict[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(
+        isinstance(key, str) for key in cast("dict[str, object]", found).values()
+    ):
+        # The value itself is not shown: it may be a key.
+        raise pulumi.RunError(
+            'llmops:keys.secret: holds no JSON map of tenant to key; write it as {"team-a": "sk-…", "team-b": "sk-…"}'
+        )
+    return cast("dict[str, str]", found)

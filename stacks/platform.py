@@ -43,7 +43,10 @@ TLS_AT: dict[str, Literal["none", "gateway", "load-balancer"]] = {
 class Platform:
     """Gateway, tenants and serving on one cluster. `serve` comes last: it needs the model store."""
 
-    def __init__(self, settings: Settings, cluster: Cluster) -> None:
+    def __init__(
+        self, settings: Settings, cluster: Cluster, keys_given: pulumi.Output[dict[str, str]] | None = None
+    ) -> None:
+        """`keys_given`: tenants' keys from a cloud's secret manager; none: those of the stack's configuration."""
         self.settings, self.cluster = settings, cluster
         versions, limits = settings.versions, settings.limits
         self.namespace = restricted_namespace(cluster, settings.namespace).metadata.apply(lambda m: str(m.name))
@@ -103,7 +106,7 @@ class Platform:
                 cluster=cluster,
                 namespace=self.namespace,
                 versions={t.name: t.key_version for t in settings.tenants},
-                given=given_api_keys(),
+                given=keys_given if keys_given is not None else given_api_keys(),
             ),
         )
         FrontDoor(
