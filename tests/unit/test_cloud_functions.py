@@ -126,3 +126,22 @@ def test_google_says_who_and_where_we_are(gcp: Account) -> None:
     assert gcp.session.invoke("gcp:compute/getZones:getZones", {})["names"][0] == "europe-west4-a"
     versions = gcp.session.invoke("gcp:container/getEngineVersions:getEngineVersions", {"versionPrefix": "1.34."})
     assert versions["latestMasterVersion"].startswith("1.34.")
+
+
+def test_the_zone_of_network_load_balancers_is_the_regions(aws: Account) -> None:
+    function = "aws:lb/getHostedZoneId:getHostedZoneId"
+    assert aws.session.invoke(function, {"loadBalancerType": "network"})["id"] == "Z3F0SRJ5LGBH90"
+    with pytest.raises(ProviderError, match="application load balancers of eu-central-1 have no rule"):
+        aws.session.invoke(function, {})
+
+
+def test_a_secrets_value_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_STATE", str(tmp_path))
+    monkeypatch.setenv("LLMOPS_INSTANCE", "secrets")
+    aws = Account(tmp_path / "secrets" / "cloud")
+    function = "aws:secretsmanager/getSecretVersion:getSecretVersion"
+    with pytest.raises(ProviderError, match="there is no secret 'llmops/keys' with a value"):
+        aws.session.invoke(function, {"secretId": "llmops/keys"})
+    secret, _ = aws.create("aws:secretsmanager/secret:Secret", "keys", name="llmops/keys")
+    aws.create("aws:secretsmanager/secretVersion:SecretVersion", "one", secretId=secret, secretString='{"a": "sk-a"}')
+    assert aws.session.invoke(function, {"secretId": "llmops/keys"})["secretString"] == '{"a": "sk-a"}'

@@ -8,11 +8,27 @@ from sandbox.provider.cloud.behaviours.ec2 import zone_id
 from sandbox.provider.cloud.functions import Function
 from sandbox.provider.cloud.functions.policy import policy_document
 from sandbox.provider.cloud.place import Place
+from sandbox.provider.cloud.store import Store
 from sandbox.provider.cloud.templates import ALPHABETS, Seed
 from sandbox.provider.contract import ProviderError
 from sandbox.provider.values import Properties
 
 ZONES = "abc"
+# docs.aws.amazon.com/general/latest/gr/elb.html, "Route 53 hosted zone ID (Network Load Balancers)"
+BALANCER_ZONES = {
+    "ap-northeast-1": "Z31USIVHYNEOWT",
+    "ap-southeast-1": "ZKVM4W9LS7TM",
+    "ap-southeast-2": "ZCT6FZBF4DROD",
+    "ca-central-1": "Z2EPGBW3API2WT",
+    "eu-central-1": "Z3F0SRJ5LGBH90",
+    "eu-north-1": "Z1UDT6IFJ4EJM",
+    "eu-west-1": "Z2IFOLAFXWLO4F",
+    "eu-west-2": "ZD4D7Y8KGAS4G",
+    "eu-west-3": "Z1CMS0P5QUZ6D5",
+    "us-east-1": "Z26RNL4JYFTOTI",
+    "us-east-2": "ZLMOA37VPKANP",
+    "us-west-2": "Z18D5FSROUN65G",
+}
 # docs.aws.amazon.com/eks/latest/userguide/retrieve-ami-id.html
 EKS_IMAGE = re.compile(
     r"/aws/service/eks/optimized-ami/(?P<version>1\.\d+)/amazon-linux-2023/(x86_64|arm64)/"
@@ -123,7 +139,36 @@ def service_quota(arguments: Properties, place: Place) -> Properties:
     return {**arguments, **value, "id": arn, "arn": arn, "quotaName": code, "serviceName": "EC2", "adjustable": True}
 
 
+def hosted_zone(arguments: Properties, place: Place) -> Properties:
+    """The Route 53 zone of the region's network load balancers."""
+    kind = str(arguments.get("loadBalancerType") or "application")
+    here = str(arguments.get("region") or place.region)
+    if kind != "network" or here not in BALANCER_ZONES:
+        raise ProviderError(
+            f"getHostedZoneId: {kind} load balancers of {here} have no rule in the stand-in; there are network load "
+            f"balancers of {', '.join(sorted(BALANCER_ZONES))}."
+        )
+    return {**arguments, "id": BALANCER_ZONES[here], "region": here}
+
+
+def secret_version(arguments: Properties, place: Place) -> Properties:
+    """The current value of a secret of the pretended cloud, asked for by ARN or by name."""
+    wanted, store = str(arguments["secretId"]), Store()
+    for secret in store.objects("aws:secretsmanager/secret:Secret"):
+        if wanted not in (secret.id, secret.properties.get("name")):
+            continue
+        for version in store.objects("aws:secretsmanager/secretVersion:SecretVersion"):
+            if version.properties.get("secretId") == secret.id:
+                return {**arguments, "id": version.id, "arn": secret.id, **version.properties}
+    raise ProviderError(
+        f"getSecretVersion: ResourceNotFoundException: there is no secret {wanted!r} with a value in the pretended "
+        "cloud; make one with aws.secretsmanager.Secret and SecretVersion."
+    )
+
+
 FUNCTIONS: dict[str, Function] = {
+    "aws:lb/getHostedZoneId:getHostedZoneId": hosted_zone,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": secret_version,
     "aws:index/getCallerIdentity:getCallerIdentity": caller_identity,
     "aws:index/getRegion:getRegion": region,
     "aws:index/getPartition:getPartition": partition,
