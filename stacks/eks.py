@@ -233,7 +233,7 @@ class Stack:
         if keys.source != "secret-manager" or keys.secret is None:
             return None
         found = aws.secretsmanager.get_secret_version_output(secret_id=keys.secret, opts=self.asking)
-        return pulumi.Output.secret(found.secret_string.apply(_keys))
+        return pulumi.Output.secret(found.secret_string.apply(keys_of))
 
     def public_name(self, platform: Platform) -> None:
         """The gateway's name in Route 53, where the settings name a zone."""
@@ -279,7 +279,8 @@ class Stack:
         )
 
 
-def _keys(text: str) -> dict[str, str]:
+def keys_of(text: str) -> dict[str, str]:
+    """Tenant to key, from what the secret holds. Raises pulumi.RunError, which does not show it."""
     try:
         found = json.loads(text)
     except ValueError:

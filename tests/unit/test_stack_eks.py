@@ -357,3 +357,24 @@ def test_two_ephemeral_stacks_share_no_name() -> None:
     assert len(one) > 10
     # What belongs to a bucket names it by id, which the mocks make from the resource's own name.
     assert {name for name in one & other if not name.endswith("-id")} == set()
+
+
+def test_keys_in_secrets_manager_become_the_tenants_keys() -> None:
+    recorder = build(keys={"source": "secret-manager", "secret": "llmops/tenant-keys"})
+    keys = recorder.of("Secret")["tenant-keys-secret"]["stringData"]
+    assert keys["value"] == {"search": "sk-search", "support-bot": "sk-bot"}
+
+
+def test_a_secret_that_is_no_map_of_keys_is_refused_without_showing_it() -> None:
+    with pytest.raises(pulumi.RunError, match=r"llmops:keys\.secret: holds no JSON map") as refused:
+        eks.keys_of('["sk-search"]')
+    assert "sk-search" not in str(refused.value)
+
+
+def test_the_gateways_name_leads_to_its_load_balancer() -> None:
+    assert not build().of("Record")
+    gateway = {**config()["gateway"], "dnsZone": "Z0123456789ABCDEFGHIJ"}
+    record = build(gateway=gateway).of("Record")["gateway-name"]
+    assert (record["name"], record["type"]) == ("llm.example.com", "A")
+    assert record["aliases"][0]["name"] == "gateway.elb.amazonaws.com"
+    assert record["aliases"][0]["zoneId"] == "Z-NLB"
