@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.hermetic.cloud import CloudProject
+from tests.hermetic.project import wait_for
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -132,6 +133,21 @@ def test_a_failed_create_is_made_up_for_by_a_rerun(project: CloudProject) -> Non
     failed = project.up(ok=False)
     assert "failed in the stand-in: no capacity" in failed
     assert len(project.store.objects(SUBNET)) == 1
+    project.up()
+    assert project.listed() == EVERYTHING
+    project.run("destroy", "--yes")
+    assert project.listed() == []
+
+
+def test_a_killed_update_is_made_up_for_by_a_rerun(project: CloudProject) -> None:
+    project.program(NETWORK.format(block="10.0", team="one"))
+    project.environment["LLMOPS_STANDIN_DELAY"] = "1"
+    for wanted in (1, 3):  # killed twice, with more there each time
+        running = project.start("up", "--yes", "--skip-preview")
+        wait_for(lambda wanted=wanted: len(project.store.objects()) >= wanted, f"{wanted} objects", 120)
+        running.kill()
+        running.wait()
+    del project.environment["LLMOPS_STANDIN_DELAY"]
     project.up()
     assert project.listed() == EVERYTHING
     project.run("destroy", "--yes")

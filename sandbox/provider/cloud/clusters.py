@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from sandbox.progress import SILENT  # the engine shows what a resource is waiting for
+
 VARIABLE = "LLMOPS_STANDIN_CLUSTERS"
 Platform = Literal["eks", "gke"]
 Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
@@ -52,7 +54,7 @@ class Real:
     def create(self, name: str, platform: Platform) -> Endpoint:
         from sandbox import standin
 
-        found = standin.create(name, platform=platform)
+        found = standin.create(name, platform, SILENT)
         return Endpoint(found.server, found.ca_pem)
 
     def set_nodes(self, name: str, group: str, platform: Platform, nodes: Sequence[Node]) -> None:
@@ -79,7 +81,7 @@ class Real:
     def delete(self, name: str) -> None:
         from sandbox import standin
 
-        standin.delete(name)
+        standin.delete(name, SILENT)
 
 
 class Nowhere:
