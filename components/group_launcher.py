@@ -115,7 +115,7 @@ def shell(arguments: list[str], port: int = PORT) -> int:
 
 
 def lead(program: list[str]) -> int:
-    """Wait for every worker, then run mpirun over the group; Kubernetes' SIGTERM is handed to its ranks."""
+    """Wait for every worker, then run mpirun over the group; Kubernetes' SIGTERM is handed to the first rank."""
     nodes, slots = int(os.environ["GROUP_NODES"]), int(os.environ["GROUP_SLOTS"])
     workers = [worker_name(index) for index in range(1, nodes)]
     deadline = time.monotonic() + float(os.environ["GROUP_WAIT"])
@@ -127,19 +127,46 @@ def lead(program: list[str]) -> int:
         hosts.writelines(f"{host} slots={slots}\n" for host in [socket.gethostname(), *workers])
         hosts.flush()
         mpirun = subprocess.Popen(["mpirun", *options(hosts.name), *program])
-        signal.signal(signal.SIGTERM, lambda number, _frame: mpirun.send_signal(number))
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=(mpirun,), daemon=True).start())
         return mpirun.wait()
+
+
+def _leave(mpirun: subprocess.Popen[bytes]) -> None:
+    """Let the first rank finish its answers, which takes all the others, and end them only then.
+
+    mpirun itself would keep SIGTERM back for the time that it waits before SIGKILL, node after node (seen with 4.1.4).
+    """
+    deadline = time.monotonic() + float(os.environ.get("GROUP_DRAIN", "0"))
+    first = _first_rank(mpirun.pid)
+    if first:
+        os.killpg(first, signal.SIGTERM)  # mpirun makes each rank the leader of a process group
+    while first and time.monotonic() < deadline and _first_rank(mpirun.pid):
+        time.sleep(0.2)
+    mpirun.terminate()
+
+
+def _first_rank(parent: int) -> int | None:
+    """The process of rank 0 among mpirun's children."""
+    for entry in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{entry}/stat") as stat:
+                state, ppid = stat.read().rpartition(")")[2].split()[:2]
+            with open(f"/proc/{entry}/environ", "rb") as environ:
+                is_first = b"OMPI_COMM_WORLD_RANK=0" in environ.read().split(b"\0")
+        except OSError:  # no process, or one that ended
+            continue
+        if int(ppid) == parent and state != "Z" and is_first:
+            return int(entry)
+    return None
 
 
 def options(hostfile: str) -> list[str]:
     """mpirun's own (Open MPI 4, as in NVIDIA's image)."""
-    drain = str(int(float(os.environ.get("GROUP_DRAIN", "0"))) + 1)
     return [
         *("--allow-run-as-root", "--hostfile", hostfile, "--map-by", "slot", "--bind-to", "none"),
         *("--mca", "plm_rsh_agent", f"{sys.executable} {os.path.abspath(__file__)} shell"),
         *("--mca", "plm_rsh_no_tree_spawn", "1"),  # only the leader knows how to reach the others
         *("--mca", "orte_leave_session_attached", "1"),  # a daemon that dies is noticed
-        *("--mca", "odls_base_sigkill_timeout", drain),  # default: one second after SIGTERM
         *(argument for name in sorted(os.environ) if _passed_on(name) for argument in ("-x", name)),
     ]
 

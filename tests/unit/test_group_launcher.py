@@ -123,7 +123,6 @@ def test_a_leader_names_itself_and_its_workers_to_mpirun(tmp_path: Path) -> None
     words, hosts = told.read_text().splitlines()
     assert hosts == f"{socket.gethostname()} slots=8"
     assert words.endswith("-n 8 tritonserver")
-    assert "--mca odls_base_sigkill_timeout 31" in words
     assert f"--mca plm_rsh_agent {sys.executable} {LAUNCHER} shell" in words
 
 
@@ -149,3 +148,35 @@ def test_a_group_whose_worker_never_comes_gives_up(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "nobody-1.invalid does not answer" in done.stderr
+
+
+def test_the_first_rank_finishes_before_the_others_end(tmp_path: Path) -> None:
+    """Seen with Open MPI 4.1.4 over two nodes; here a stand-in for mpirun has the first rank as its child."""
+    log = tmp_path / "log"
+    mpirun = tmp_path / "mpirun"
+    mpirun.write_text(
+        f"""#!{sys.executable}
+import os, signal, subprocess, sys, time
+rank = "trap 'sleep 0.3; echo first rank ends >> {log}; exit 0' TERM; echo up >> {log}; while :; do sleep 0.05; done"
+child = subprocess.Popen(["sh", "-c", rank], env={{**os.environ, "OMPI_COMM_WORLD_RANK": "0"}}, start_new_session=True)
+def leave(*_):
+    with open({str(log)!r}, "a") as file:
+        file.write("mpirun ends\\n")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+child.wait()
+time.sleep(60)
+"""
+    )
+    mpirun.chmod(0o755)
+    env = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        **{"GROUP_NODES": "1", "GROUP_SLOTS": "1", "GROUP_WAIT": "1", "GROUP_DRAIN": "20"},
+        "LWS_LEADER_ADDRESS": "l-0.l.llm",
+    }
+    leader = subprocess.Popen([sys.executable, LAUNCHER, "lead", "x"], env=env)
+    until(log.exists)
+    leader.terminate()
+    assert leader.wait(20) == 0
+    assert log.read_text().splitlines() == ["up", "first rank ends", "mpirun ends"]
