@@ -10,6 +10,9 @@ ENVOY_GATEWAY_API = "gateway.envoyproxy.io/v1alpha1"
 # Headers that only the platform itself may set. Clients' own are removed before anything reads them.
 TENANT_HEADER, MODEL_HEADER, PAID_HEADER = "x-client-id", "x-llmops-model", "x-llmops-max-tokens"
 PICKED_HEADER = "x-gateway-destination-endpoint"
+# What a token says of its tenant. Not TENANT_HEADER itself: Envoy's JWT filter removes the headers that it may set from
+# every request, and so would take away what the API key said (seen with 1.40). components/edge.lua joins the two.
+TOKEN_TENANT_HEADER = "x-llmops-token-tenant"
 
 
 def custom(

@@ -8,7 +8,15 @@ from typing import Any
 import pulumi
 
 from components.cluster import Cluster
-from components.custom import ENVOY_GATEWAY_API, GATEWAY_API, TENANT_HEADER, custom, listener_target, route_target
+from components.custom import (
+    ENVOY_GATEWAY_API,
+    GATEWAY_API,
+    TENANT_HEADER,
+    TOKEN_TENANT_HEADER,
+    custom,
+    listener_target,
+    route_target,
+)
 from components.gateway import INNER_PORT, PUBLIC, Gateway
 
 SCRIPT = Path(__file__).with_name("edge.lua")
@@ -122,7 +130,7 @@ class FrontDoor(pulumi.ComponentResource):
             "issuer": tokens.issuer,
             "audiences": list(tokens.audiences),
             "remoteJWKS": {"uri": tokens.jwks_uri},
-            "claimToHeaders": [{"claim": tokens.tenant_claim, "header": TENANT_HEADER}],
+            "claimToHeaders": [{"claim": tokens.tenant_claim, "header": TOKEN_TENANT_HEADER}],
             "extractFrom": {"headers": [{"name": "Authorization", "valuePrefix": "Bearer "}]},
         }
         custom(

@@ -19,6 +19,7 @@ from components.custom import (
     PAID_HEADER,
     PICKED_HEADER,
     TENANT_HEADER,
+    TOKEN_TENANT_HEADER,
     custom,
     listener_target,
 )
@@ -27,6 +28,8 @@ from components.labels import labels
 
 PUBLIC, PLAIN, INNER = "public", "plain", "models"
 HTTP_PORT, HTTPS_PORT, INNER_PORT = 80, 443, 8080
+# What the platform itself sets, a client may not.
+OURS = [TENANT_HEADER, TOKEN_TENANT_HEADER, MODEL_HEADER, PAID_HEADER, PICKED_HEADER]
 # Envoy Gateway binds a privileged listener port in the container at 10000 more.
 CONTAINER_OFFSET = 10_000
 # How long a leaving Envoy still takes new connections: until whoever sends them has noticed. On one node that is an
@@ -218,7 +221,7 @@ class Gateway(pulumi.ComponentResource):
             "targetRefs": listener_target(self.gateway_name, PUBLIC),
             **({"tls": {"minVersion": "1.2", "alpnProtocols": ["h2", "http/1.1"]}} if args.tls == "gateway" else {}),
             # What the platform itself sets, a client may not: seen, a client's own picked endpoint won every time.
-            "headers": {"earlyRequestHeaders": {"remove": [TENANT_HEADER, MODEL_HEADER, PAID_HEADER, PICKED_HEADER]}},
+            "headers": {"earlyRequestHeaders": {"remove": OURS}},
             "connection": {"bufferLimit": str(args.max_body_bytes)},
             "timeout": {"http": {"requestReceivedTimeout": "60s", "idleTimeout": "300s"}},
         }

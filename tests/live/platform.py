@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from tests.live import issuer
 from tests.live.traffic import MODEL, Client
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,11 +23,14 @@ TOKENS = 2000  # per minute, of the tenants that count tokens
 OPEN = {"requestsPerMinute": 1_000_000, "tokensPerMinute": 100_000_000}
 FEW_REQUESTS = {"requestsPerMinute": REQUESTS, "tokensPerMinute": 100_000_000}
 FEW_TOKENS = {"requestsPerMinute": 1_000_000, "tokensPerMinute": TOKENS}
+GATEWAY = {"drainSeconds": 5, "jwt": issuer.SETTINGS}
 # Counters cannot be reset, so each test that counts has a tenant of its own.
 TENANTS: dict[str, dict[str, Any]] = {
     "team-a": OPEN,
     "team-b": {**OPEN, "models": [MODEL]},
-    **dict.fromkeys(("sequential", "parallel", "exhausted", *(f"spoofer-{n}" for n in range(1, 5))), FEW_REQUESTS),
+    **dict.fromkeys(
+        ("sequential", "parallel", "exhausted", "by-both", *(f"spoofer-{n}" for n in range(1, 5))), FEW_REQUESTS
+    ),
     **dict.fromkeys(("tokens-parallel", "tokens-hang-up"), FEW_TOKENS),
 }
 
@@ -37,7 +41,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "targets": ["local"],
         "models": [{"name": MODEL, "replicas": 3}, {"name": "second", "replicas": 1}],
         "tenants": [{"name": name, **limits} for name, limits in TENANTS.items()],
-        "gateway": {"drainSeconds": 5},
+        "gateway": GATEWAY,
         **changes,
     }
 

@@ -172,7 +172,10 @@ time.sleep(60)
     env = {
         **os.environ,
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        **{"GROUP_NODES": "1", "GROUP_SLOTS": "1", "GROUP_WAIT": "1", "GROUP_DRAIN": "20"},
+        "GROUP_NODES": "1",
+        "GROUP_SLOTS": "1",
+        "GROUP_WAIT": "1",
+        "GROUP_DRAIN": "20",
         "LWS_LEADER_ADDRESS": "l-0.l.llm",
     }
     leader = subprocess.Popen([sys.executable, LAUNCHER, "lead", "x"], env=env)
