@@ -1,4 +1,4 @@
-"""Replicas that span nodes: a LeaderWorkerSet, one pod a node, the leader in front."""
+"""Replicas that span nodes: a LeaderWorkerSet, one pod a node, the leader in front (docs/adr/0011)."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
