@@ -21,15 +21,21 @@ def issuer(platform: Platform) -> Iterator[Issuer]:
     """An issuer whose key the gateway has fetched."""
     made = Issuer()
     items = made.objects(own_image("localhost/llmops", "engine"))
-    subprocess.run(
-        ["sandbox/kubectl", "apply", "-f", "-"],
-        cwd=ROOT,
-        env=platform.environment(),
-        input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}),
-        text=True,
-        check=True,
-        capture_output=True,
-    )
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+    def apply() -> str:
+        done = subprocess.run(
+            ["sandbox/kubectl", "apply", "-f", "-"],
+            cwd=ROOT,
+            env=platform.environment(),
+            input=objects,
+            text=True,
+            check=False,
+            capture_output=True,
+        )
+        return "" if done.returncode == 0 else done.stderr or "failed"
+
+    wait_for(apply, lambda error: not error, 60)
     known = Client(platform.endpoint, made.token(tenant="team-a"))
     wait_for(lambda: known.complete(max_tokens=1).status_code, lambda code: code == 200, 120)
     yield made
