@@ -1,22 +1,13 @@
 """Other projects' controllers, from their official charts at pinned versions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.chart_pin import Chart
 from components.cluster import Cluster
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """One chart: `repository` is the chart repository's URL, empty where `name` is an oci:// reference."""
-
-    name: str
-    version: str
-    repository: str = ""
 
 
 def release(

@@ -1,5 +1,6 @@
 """A volume that exists already, as a PersistentVolume and the one claim on it."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,12 +25,20 @@ class StaticVolumeArgs:
 
 
 class StaticVolume(pulumi.ComponentResource):
-    """The volume and its claim. `claim_name` resolves when the claim is bound."""
+    """The volume and its claim. `claim_name` resolves when the claim is bound.
+
+    Their names end in the digest of what is mounted and how. A volume's source cannot be changed, and a claim does not
+    go while pods use it: so another source is another claim beside the old one, and the pods roll over to it.
+    """
 
     claim_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: StaticVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:StaticVolume", name, {}, opts)
+        digest = hashlib.sha256(repr((args.source, args.mount_options)).encode()).hexdigest()[:8]
+        own_name = f"{name}-{digest}"
+        # Not `cluster.child`: it belongs to no operator, so what protects it need not keep them as well.
+        opts_of_both = pulumi.ResourceOptions(parent=self, provider=args.cluster.provider, protect=args.protect)
         capacity = {"storage": "1Gi"}  # required by the API; a volume that exists already has its own size
         modes, tags = [args.access_mode], labels("model-store", name)
         spec: PersistentVolumeSpecArgsDict = {
@@ -38,26 +47,26 @@ class StaticVolume(pulumi.ComponentResource):
             "storage_class_name": "",
             # Whatever happens to the claim, nobody empties the store.
             "persistent_volume_reclaim_policy": "Retain",
-            "claim_ref": {"namespace": args.namespace, "name": name},
+            "claim_ref": {"namespace": args.namespace, "name": own_name},
         }
         if args.mount_options:
             spec["mount_options"] = args.mount_options
         volume = k8s.core.v1.PersistentVolume(
             f"{name}-volume",
-            metadata={"name": pulumi.Output.concat(args.namespace, "-", name), "labels": tags},
+            metadata={"name": pulumi.Output.concat(args.namespace, "-", own_name), "labels": tags},
             spec={**spec, **args.source},
-            opts=args.cluster.child(self, protect=args.protect),
+            opts=opts_of_both,
         )
         claim = k8s.core.v1.PersistentVolumeClaim(
             f"{name}-claim",
-            metadata={"name": name, "namespace": args.namespace, "labels": tags},
+            metadata={"name": own_name, "namespace": args.namespace, "labels": tags},
             spec={
                 "access_modes": modes,
                 "storage_class_name": "",
                 "volume_name": volume.metadata.apply(lambda meta: meta.name),
                 "resources": {"requests": capacity},
             },
-            opts=args.cluster.child(self, protect=args.protect),
+            opts=opts_of_both,
         )
         # The name comes from the claim itself, so whatever mounts it waits until it is bound.
         self.claim_name = claim.metadata.apply(lambda meta: str(meta.name))

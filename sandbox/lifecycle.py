@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from sandbox import firstanswer, local, paths, pretended
+from sandbox import firstanswer, local, paths, pretended, pretended_dgx
 from sandbox.progress import Progress
 from stacks import stackfile
 from stacks.settings import Settings
@@ -21,7 +21,7 @@ def up(stack: str, arguments: list[str]) -> int:
     """Bring the stack up and print a request that works."""
     progress = Progress()
     settings = stackfile.read(stack)
-    _prepare(settings, progress)
+    _prepare(stack, settings, progress)
     code = _pulumi("up", "--stack", stack, "--yes", "--skip-preview", *_policies(settings), *arguments)
     if code or "local" in settings.targets:
         return code or _show_request(stack, settings, progress)
@@ -33,7 +33,7 @@ def preview(stack: str, arguments: list[str]) -> int:
     """Show what `up` would change. The local stack's objects are checked by the API server, so that runs."""
     settings = stackfile.read(stack)
     progress = Progress()
-    _prepare(settings, progress)
+    _prepare(stack, settings, progress)
     code = _pulumi("preview", "--stack", stack, *_policies(settings), *arguments)
     if code == 0 and "local" not in settings.targets:
         _say_what_it_is(progress)
@@ -59,8 +59,9 @@ def down(stack: str, arguments: list[str]) -> int:
         with progress.step("Stop the sandbox"):
             cluster.stop(delete=True)
         shutil.rmtree(paths.models_dir(), ignore_errors=True)
+    gone = pretended_dgx.forget(stack, settings, progress) or _own_cluster(settings)
     if "PULUMI_BACKEND_URL" not in os.environ:
-        _forget(stack, gone=_own_cluster(settings))
+        _forget(stack, gone=gone)
     if _has_state(stack):
         progress.say(
             f"{stack} is down but for what it protects, the model store: the next `make up STACK={stack}` finds it. "
@@ -110,7 +111,7 @@ def render(stack: str, out: str) -> int:
     from sandbox import rendering
 
     settings = stackfile.read(stack)
-    _prepare(settings, Progress())
+    _prepare(stack, settings, Progress())
     result = _captured("preview", "--stack", stack, "--json", "--show-sames", "--show-secrets=false")
     if result.returncode != 0:
         sys.stderr.write(result.stdout + result.stderr)
@@ -131,11 +132,13 @@ def _own_cluster(settings: Settings) -> bool:
     return "local" in settings.targets and settings.sandbox.kubeconfig is None
 
 
-def _prepare(settings: Settings, progress: Progress) -> None:
+def _prepare(stack: str, settings: Settings, progress: Progress) -> None:
     if _own_cluster(settings):
         local.prepare(settings, progress)
     elif "local" not in settings.targets:
         pretended.prepare(progress)
+        if pretended.in_use() and pretended_dgx.wanted(settings):
+            os.environ["KUBECONFIG"] = str(pretended_dgx.prepare(stack, settings, progress))
 
 
 def _say_what_it_is(progress: Progress) -> None:

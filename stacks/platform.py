@@ -20,7 +20,7 @@ from components.gateway import Gateway, GatewayArgs
 from components.images import own_image
 from components.model_route import ModelRoute, ModelRouteArgs
 from components.model_store import ModelStore
-from components.namespace import restricted_namespace
+from components.namespace import controllers_namespace, restricted_namespace
 from components.public_door import PublicDoor, PublicDoorArgs
 from components.redis import Redis, RedisArgs
 from components.replica_groups import LeaderWorkerSets
@@ -50,7 +50,7 @@ class Platform:
         self.settings, self.cluster = settings, cluster
         versions, limits = settings.versions, settings.limits
         self.namespace = restricted_namespace(cluster, settings.namespace).metadata.apply(lambda m: str(m.name))
-        self.system = restricted_namespace(cluster, SYSTEM_NAMESPACE).metadata.apply(lambda m: str(m.name))
+        self.system = controllers_namespace(cluster, SYSTEM_NAMESPACE)
         self.extension = InferenceExtension("inference-extension", cluster)
         redis = Redis(
             "ratelimit-redis",

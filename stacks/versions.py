@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from components.chart import Chart
+from components.chart_pin import Chart
 
 
 class Versions(BaseModel):

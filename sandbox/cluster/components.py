@@ -118,6 +118,8 @@ def control_plane(
                 f"--cluster-cidr={addresses.pods}",
                 "--kube-api-qps=100",
                 "--kube-api-burst=200",
+                # One process renews all pretended nodes' leases: on a busy machine it may be late without being gone.
+                *(["--node-monitor-grace-period=5m"] if fake else []),
                 # No node addresses to hand out, and no kubelet that asks for certificates.
                 "--controllers=*,-node-ipam-controller,-certificatesigningrequest-signing-controller,"
                 "-certificatesigningrequest-approving-controller,-certificatesigningrequest-cleaner-controller",

@@ -76,7 +76,7 @@ def test_a_type_without_a_rule_is_refused_with_one_sentence(project: Project, na
         k8s.core.v1.ConfigMapPatch("patch", metadata={{"name": "x", "namespace": "{namespace}"}}, opts=opts)
     """)
     said = project.run("preview", ok=False)
-    assert "only applies whole objects" in said
+    assert "does that with Nodes only" in said
     assert "Traceback" not in said
 
 

@@ -11,6 +11,7 @@ class Recorder(mocks.Mocks):
 
     def __init__(self) -> None:
         self.resources: list[mocks.MockResourceArgs] = []
+        self.protected: set[str] = set()  # names of what `pulumi destroy` refuses to delete
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         self.resources.append(args)
@@ -37,5 +38,18 @@ class Recorder(mocks.Mocks):
         """The recorder that what follows registers with."""
         recorder = cls()
         asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks want one, and other tests close theirs
-        mocks.set_mocks(recorder, project="llmops", stack=stack)
+        mocks.set_mocks(recorder, project="llmops", stack=stack, monitor=_Monitor(recorder))
         return recorder
+
+
+class _Monitor(mocks.MockMonitor):
+    """Sees the options too, which mocks are not told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
+        if request.protect:
+            self._recorder.protected.add(request.name)
+        return super().RegisterResource(request)

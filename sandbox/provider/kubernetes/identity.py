@@ -10,7 +10,7 @@ from sandbox.provider.values import UNKNOWN, Properties
 
 AUTONAMED = "pulumi.com/autonamed"
 REFUSED_SUFFIXES = {
-    "Patch": "patches an object that somebody else owns; the sandbox's provider only applies whole objects",
+    "Patch": "patches an object that somebody else owns; the sandbox's provider does that with Nodes only",
     "List": "is a list; declare its objects one by one",
 }
 # Kinds that end like a refused type and are none.

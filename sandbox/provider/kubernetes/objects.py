@@ -105,15 +105,17 @@ class ObjectRules:
             self._dry_runs[task.urn] = (json.dumps(body, sort_keys=True), live)
         return live
 
-    def create(self, task: Task, inputs: Properties) -> tuple[str, Properties]:
+    def create(self, task: Task, inputs: Properties, *, theirs: bool = False) -> tuple[str, Properties]:
+        """Make the object; `theirs`: or set fields of one that somebody else made."""
         reference = identity.reference(task.type, inputs)
         manager = identity.manager_of(task.urn)
         if task.preview:
-            return "", self._preview(task, reference, inputs, manager, {})
+            return "", self._preview(task, reference, inputs, manager, {}, theirs=theirs)
         kind = self.cluster.kind(task, reference)
         assert kind is not None  # outside previews it is found or raised
         reference, inputs = self._placed(reference, inputs, kind)
-        self._claim(task, reference, kind, inputs, manager)
+        if not theirs:
+            self._claim(task, reference, kind, inputs, manager)
         live = self._apply(task, reference, kind, inputs, manager)
         return reference.identifier, self._ready(task, reference, kind, live, inputs, manager)
 
@@ -189,7 +191,14 @@ class ObjectRules:
         return outputs.outputs(seen[0], inputs, manager)
 
     def _preview(
-        self, task: Task, reference: Reference, inputs: Properties, manager: str, state: Properties
+        self,
+        task: Task,
+        reference: Reference,
+        inputs: Properties,
+        manager: str,
+        state: Properties,
+        *,
+        theirs: bool = False,
     ) -> Properties:
         if has_unknown(inputs) or not reference.name:
             return outputs.unseen(inputs, manager)
@@ -203,7 +212,7 @@ class ObjectRules:
             task.status(f"{reference.kind} is not known to the API server yet: checked when its CRD is there")
             return outputs.unseen(inputs, manager)
         try:
-            if not state:
+            if not state and not theirs:
                 self._claim(task, reference, kind, inputs, manager)
             live = self.cluster.apply(task, kind, body, manager, dry=True, force=True)
         except ApiError as error:

@@ -9,6 +9,7 @@ from sandbox.provider.kubernetes import kubeconfig
 from sandbox.provider.kubernetes.cluster import Cluster, Options
 from sandbox.provider.kubernetes.identity import kind_of
 from sandbox.provider.kubernetes.objects import ObjectRules
+from sandbox.provider.kubernetes.patches import PATCHES, PatchRules
 from sandbox.provider.kubernetes.rest import Rest
 from sandbox.provider.values import UNKNOWN, Properties
 
@@ -86,6 +87,8 @@ class KubernetesSession:
             from sandbox.provider.kubernetes.release import ReleaseRules  # helm is needed by few stacks
 
             return ReleaseRules(self._rules().cluster)
+        if token in PATCHES:
+            return PatchRules(self._rules())
         kind_of(token)
         return self._rules()
 

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "compat",
     "resourceNames",
     "repositoryOpts",
+    "disableOpenapiValidation",
 }
 FLAGS = {
     "createNamespace": "--create-namespace",
