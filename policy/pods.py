@@ -37,6 +37,7 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 PRIVILEGED_NAMESPACES = {
     "gpu-operator": "loads drivers and writes the container runtime's configuration",
     "nvidia-gpu-operator": "the same on OpenShift, under the name that its OperatorHub entry asks for",
+    "metallb-system": "answers ARP and speaks BGP on the nodes' own network",
     "nvidia-network-operator": "loads network drivers",
     "network-operator": "loads network drivers",
     "openshift-nfd": "reads the node's hardware",

@@ -26,7 +26,7 @@ OPENSHIFT_APIS: dict[str, Any] = {
 
 
 def nodes() -> dict[str, Any]:
-    """A cluster that all three examples fit."""
+    """A cluster that all examples fit."""
     machines = [node(f"dgx-{i}", H100) for i in range(1, 5)]
     return cluster(*machines, node("infra-1", INFRA, gpus=None))
 

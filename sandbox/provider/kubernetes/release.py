@@ -32,7 +32,6 @@ ARGUMENTS = {
     "compat",
     "resourceNames",
     "repositoryOpts",
-    "disableOpenapiValidation",
 }
 FLAGS = {
     "createNamespace": "--create-namespace",
