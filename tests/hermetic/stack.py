@@ -60,7 +60,7 @@ class CheckedInStack:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            timeout=280,
+            timeout=840,
             check=False,
         )
         assert (done.returncode == 0) is ok, done.stdout

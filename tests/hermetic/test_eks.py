@@ -17,6 +17,7 @@ from sandbox.paths import REPOSITORY
 from tests.hermetic.project import Api
 from tests.hermetic.stack import CheckedInStack, Event
 
+pytestmark = pytest.mark.timeout(900)  # a minute each; on a busy machine ten
 INSTANCE, STACK = "ekstest", "ekstest"
 CLUSTER = f"llmops-{STACK}"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/llm/deployments"
