@@ -23,8 +23,8 @@ MEASURED = ("SYSTEM_COMPONENTS", "POD", "DEPLOYMENT", "HPA", "STORAGE", "CADVISO
 class GkeClusterArgs:
     """Plain fields shape the plan; the schema's comments say what each means (stacks/schema/gke.py).
 
-    `window` is the first maintenance window's start and end (RFC 3339) and its RRULE. `deletion_protection`: GKE
-    itself refuses to delete the cluster. `service_annotations` are the load balancer's.
+    `window` is the first maintenance window's start and end (RFC 3339) and its RRULE. `deletion_protection`: the
+    cluster cannot be deleted before this is taken back. `service_annotations` are the load balancer's.
     """
 
     naming: Naming

@@ -101,7 +101,11 @@ class NodeAccount(pulumi.ComponentResource):
 
 
 class GkePools(pulumi.ComponentResource):
-    """`system` and `gpus` say how a pod gets onto the nodes, `ready` what has to exist while anything runs there."""
+    """`system` and `gpus` say how a pod gets onto the nodes, `ready` what has to exist while anything runs there.
+
+    Pulumi names the pools, with letters of its own: one that has to be replaced is there before the old one goes, and
+    pods find both by the same label.
+    """
 
     system: Pool
     gpus: dict[str, Pool]
@@ -111,7 +115,6 @@ class GkePools(pulumi.ComponentResource):
         super().__init__("llmops:index:GkePools", name, {}, opts)
         system = container.NodePool(
             f"{name}-{SYSTEM}",
-            name=SYSTEM,
             cluster=args.cluster,
             location=args.region,
             initial_node_count=args.system.min,
@@ -138,13 +141,11 @@ class GkePools(pulumi.ComponentResource):
 
     def _gpu_pool(self, name: str, args: GkePoolsArgs, pool: GpuPool, system: container.NodePool) -> container.NodePool:
         flex = pool.capacity == "flex-start"
-        zones = list(pool.zones)
         return container.NodePool(
             f"{name}-{pool.name}",
-            name=pool.name,
             cluster=args.cluster,
             location=args.region,
-            node_locations=zones or None,
+            node_locations=list(pool.zones) or None,
             # In each zone; the autoscaler then keeps the totals.
             initial_node_count=0,
             autoscaling=_autoscaling(pool),

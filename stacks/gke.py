@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pulumi
 import pulumi_gcp as gcp
+from pulumi_gcp import secretmanager
 
 from components.filestore_store import FilestoreShare, FilestoreShareArgs, FilestoreStore, FilestoreStoreArgs
 from components.gcp_address import GcpAddress, GcpAddressArgs
@@ -17,6 +18,7 @@ from stacks.machines import GCP
 from stacks.platform import Platform
 from stacks.schema.gke import Gke, GpuNodePool, Maintenance
 from stacks.settings import Settings
+from stacks.tenant_keys import keys_in
 
 
 def build(settings: Settings) -> None:
@@ -26,7 +28,8 @@ def build(settings: Settings) -> None:
     naming = Naming(stack=pulumi.get_stack(), ephemeral=settings.ephemeral)
     google = gcp.Provider("google", project=gke.project, region=gke.region)
     on_google = pulumi.ResourceOptions(provider=google)
-    project = gcp_project(gke.project, pulumi.InvokeOptions(provider=google))
+    asking = pulumi.InvokeOptions(provider=google)
+    project = gcp_project(gke.project, asking)
     network = GcpNetwork(
         "network",
         GcpNetworkArgs(
@@ -65,7 +68,7 @@ def build(settings: Settings) -> None:
             min_version=gke.min_version,
             window=_window(gke.maintenance),
             kms_key=gke.kms_key,
-            deletion_protection=not settings.ephemeral,
+            deletion_protection=gke.deletion_protection and not settings.ephemeral,
             system=SystemPool(
                 machine_type=gke.system_nodes.machine_type, min=gke.system_nodes.min, max=gke.system_nodes.max
             ),
@@ -74,7 +77,7 @@ def build(settings: Settings) -> None:
         ),
         on_google,
     ).cluster
-    platform = Platform(settings, cluster)
+    platform = Platform(settings, cluster, _tenant_keys(settings, gke, asking))
     if settings.storage.kind == "filestore":
         share = FilestoreShare(
             "models-share",
@@ -117,6 +120,15 @@ def build(settings: Settings) -> None:
     pulumi.export("cluster", cluster.name)
     pulumi.export("endpoint", platform.endpoint)
     pulumi.export("apiKeys", platform.api_keys)
+
+
+def _tenant_keys(settings: Settings, gke: Gke, asking: pulumi.InvokeOptions) -> pulumi.Output[dict[str, str]] | None:
+    """The tenants' keys, where Secret Manager keeps them: a JSON map of tenant to key."""
+    keys = settings.keys
+    if keys.source != "secret-manager" or keys.secret is None:
+        return None
+    found = secretmanager.get_secret_version_output(secret=keys.secret, project=gke.project, opts=asking)
+    return pulumi.Output.secret(found.secret_data.apply(keys_in))
 
 
 def _pool(pool: GpuNodePool) -> GpuPool:

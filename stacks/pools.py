@@ -84,10 +84,6 @@ def machine_mistakes(settings: "Settings") -> list[str]:
         named += [
             (f"eks.nodeGroups[{i}].instanceType", g.instance_type, AWS) for i, g in enumerate(settings.eks.node_groups)
         ]
-    if settings.gke:
-        named += [
-            (f"gke.nodePools[{i}].machineType", p.machine_type, GCP) for i, p in enumerate(settings.gke.node_pools)
-        ]
     if settings.dgx:
         named += [(f"dgx.pools[{i}].machine", p.machine, DGX) for i, p in enumerate(settings.dgx.pools)]
     mistakes: list[str] = []

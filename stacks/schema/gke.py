@@ -20,6 +20,8 @@ RESERVED_ADDRESSES = 4
 ZONES = 3
 # https://cloud.google.com/filestore/docs/service-tiers: the smallest share of each tier, GiB.
 FILESTORE_LEAST = {"BASIC_SSD": 2560, "ZONAL": 1024, "REGIONAL": 1024}
+# GKE's names of node pools have 39 letters at most; "gke-pool-<name>-1a2b3c4" has to fit.
+LONGEST_POOL = 22
 # What is as good as everybody: a network of more than 2^24 addresses.
 WIDEST_AUTHORIZED = 8
 KMS_KEY = re.compile(r"projects/[^/]+/locations/(?P<location>[^/]+)/keyRings/[^/]+/cryptoKeys/[^/]+")
@@ -142,6 +144,7 @@ class Gke(Model):
     authorized_networks: tuple[Cidr, ...] = ()  # who reaches the API server from outside; none: only the network itself
     # The API server's own name on Google's front end, open to whoever IAM lets in: how CI reaches a private cluster.
     dns_endpoint: bool = False
+    deletion_protection: bool = True  # no destroy before this is taken back; an ephemeral stack has none
     kms_key: str | None = None  # the Cloud KMS key for Kubernetes' secrets, disks and the model store, in this region
     system_nodes: GkeSystemNodes = GkeSystemNodes()
     node_pools: tuple[GpuNodePool, ...] = Field(min_length=1)
@@ -157,10 +160,14 @@ class Gke(Model):
                     f"authorizedNetworks: {network!r} would open the API server to everybody or is no IPv4 network; "
                     "name the networks that need it, or set dnsEndpoint"
                 )
-        names = ["system", *(pool.name for pool in self.node_pools)]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield f"nodePools: {name!r} stands there more than once or is GKE's own system pool; names must differ"
         for i, pool in enumerate(self.node_pools):
+            if pool.name == "system":
+                yield f"nodePools[{i}].name: 'system' is the pool of systemNodes; give the GPU pool another name"
+            if len(pool.name) > LONGEST_POOL:
+                yield (
+                    f"nodePools[{i}].name: {pool.name!r} has {len(pool.name)} letters; take at most {LONGEST_POOL}, "
+                    "because GKE takes 39 and 'gke-pool-' and Pulumi's own eight go around it"
+                )
             yield from (f"nodePools[{i}].{mistake}" for mistake in pool.mistakes(self.region))
         yield from (f"systemNodes.{mistake}" for mistake in self.system_nodes.mistakes())
         yield from (f"maintenance.{mistake}" for mistake in self.maintenance.mistakes())

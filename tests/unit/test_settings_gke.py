@@ -126,7 +126,11 @@ def test_each_way_that_google_takes_is_taken(gke: dict[str, Any]) -> None:
         (pools(min=5), "gke.nodePools[0].min: 5 is above max, which is 4; lower one or raise the other"),
         (
             pools(name="system"),
-            "gke.nodePools: 'system' stands there more than once or is GKE's own system pool; names must differ",
+            "gke.nodePools[0].name: 'system' is the pool of systemNodes; give the GPU pool another name",
+        ),
+        (
+            pools(name="a-pool-with-a-long-name"),
+            "gke.nodePools[0].name: 'a-pool-with-a-long-name' has 23 letters; take at most 22, ",
         ),
         (
             {"kmsKey": "projects/k/locations/global/keyRings/r/cryptoKeys/k"},

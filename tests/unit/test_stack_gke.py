@@ -1,5 +1,6 @@
 """The GKE stack, built against Pulumi's mocks: what it is made of, and what every part of it keeps to."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -24,6 +25,8 @@ BUCKET, SHARE = "gcp:storage/bucket:Bucket", "gcp:filestore/instance:Instance"
 class Google(Recorder):
     """Answers as Google would, as far as the program builds on it."""
 
+    keys = '{"team-a": "sk-a", "team-b": "sk-b"}'
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         identifier, outputs = super().new_resource(args)
         match args.typ:
@@ -47,6 +50,9 @@ class Google(Recorder):
     def call(self, args: mocks.MockCallArgs) -> Any:
         if args.token == "gcp:organizations/getProject:getProject":
             return {"projectId": "my-project", "number": "123456789012"}
+        if args.token == "gcp:secretmanager/getSecretVersion:getSecretVersion":
+            assert (args.args["secret"], args.args["project"]) == ("tenant-keys", "my-project")
+            return {"secretData": self.keys}
         return super().call(args)
 
     def typed(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -68,7 +74,13 @@ def values(**changes: Any) -> Settings:
 
 
 def build(stack: str = "gcp", **changes: Any) -> Google:
-    settings, recorder = values(**changes), Google.install(stack)
+    """What the stack registers with these changes; it is built once, however many tests look at it."""
+    return _build(stack, json.dumps(changes))
+
+
+@functools.cache
+def _build(stack: str, changes: str) -> Google:
+    settings, recorder = values(**json.loads(changes)), Google.install(stack)
 
     # Registrations land asynchronously: the decorator waits for all of them, so an absence can be asserted.
     @pulumi.runtime.test
@@ -79,7 +91,7 @@ def build(stack: str = "gcp", **changes: Any) -> Google:
     return recorder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def production() -> Google:
     """What the checked-in stack registers."""
     return build()
@@ -209,6 +221,7 @@ def protected(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         made(self, t, name, *args, **rest)
 
     monkeypatch.setattr(pulumi.CustomResource, "__init__", watch)
+    _build.cache_clear()
     return found
 
 
@@ -266,6 +279,21 @@ def test_without_a_dns_endpoint_the_kubeconfig_trusts_the_clusters_own_authority
         "server": "https://198.51.100.7",
         "certificate-authority-data": "Q0E=",
     }
+
+
+def test_keys_of_the_secret_manager_are_the_tenants_and_stay_secret() -> None:
+    recorder = build(keys={"source": "secret-manager", "secret": "tenant-keys"})
+    held = recorder.of("Secret")["tenant-keys-secret"]["stringData"]
+    assert held["value"] == {"team-a": "sk-a", "team-b": "sk-b"}
+    assert not any("sk-a" in json.dumps(r.inputs) for r in recorder.resources if r.name != "tenant-keys-secret")
+
+
+def test_a_secret_that_holds_no_map_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Google, "keys", "sk-alone")
+    _build.cache_clear()
+    with pytest.raises(pulumi.RunError, match=r"llmops:keys.secret: holds no JSON map") as caught:
+        build(keys={"source": "secret-manager", "secret": "tenant-keys"})
+    assert "sk-alone" not in str(caught.value)
 
 
 def test_the_name_of_the_door_leads_to_a_reserved_address(production: Google) -> None:

@@ -4,8 +4,11 @@ from sandbox.provider.cloud import versions
 from sandbox.provider.cloud.behaviours.gke import zones_of
 from sandbox.provider.cloud.functions import Function
 from sandbox.provider.cloud.place import PROJECT_NUMBER, Place
+from sandbox.provider.cloud.store import Store
 from sandbox.provider.contract import ProviderError
 from sandbox.provider.values import Properties, Secret
+
+SECRET_VERSION = "gcp:secretmanager/secretVersion:SecretVersion"
 
 
 def client_config(arguments: Properties, place: Place) -> Properties:
@@ -74,9 +77,37 @@ def engine_versions(arguments: Properties, place: Place) -> Properties:
     }
 
 
+def secret_version(arguments: Properties, place: Place) -> Properties:
+    """The newest version of a secret of the pretended cloud."""
+    secret, project = str(arguments.get("secret")), str(arguments.get("project") or place.project)
+    found = [
+        v for v in Store().objects(SECRET_VERSION) if str(v.properties.get("secret")).endswith(f"secrets/{secret}")
+    ]
+    if not found:
+        raise ProviderError(
+            f"getSecretVersion: Secret [projects/{project}/secrets/{secret}] not found or has no versions in the "
+            "pretended cloud: make it with a program of its own (secretmanager.Secret and SecretVersion)."
+        )
+    given = found[-1].properties
+    return {
+        "id": found[-1].id,
+        "name": str(given.get("name")),
+        "secret": secret,
+        "project": project,
+        "version": str(given.get("version") or "1"),
+        "createTime": str(given.get("createTime") or ""),
+        "destroyTime": "",
+        "enabled": True,
+        "isSecretDataBase64": False,
+        "fetchSecretData": True,
+        "secretData": Secret(str(given.get("secretData"))),
+    }
+
+
 FUNCTIONS: dict[str, Function] = {
     "gcp:organizations/getClientConfig:getClientConfig": client_config,
     "gcp:organizations/getProject:getProject": project,
     "gcp:compute/getZones:getZones": zones,
+    "gcp:secretmanager/getSecretVersion:getSecretVersion": secret_version,
     "gcp:container/getEngineVersions:getEngineVersions": engine_versions,
 }
