@@ -1,8 +1,6 @@
 """The EKS stack: network, cluster, nodes, controllers, store, and the platform on it, top to bottom."""
 
-import json
 from dataclasses import replace
-from typing import cast
 
 import pulumi
 import pulumi_aws as aws
@@ -33,6 +31,7 @@ from stacks.machines import AWS
 from stacks.platform import Platform
 from stacks.schema.eks import Eks, GpuNodeGroup
 from stacks.settings import Settings
+from stacks.tenant_keys import keys_of
 
 SYSTEM_DISK_GIB = 100
 
@@ -277,19 +276,3 @@ class Stack:
             efa=machine.efa if group.efa else 0,
             placement_group=group.placement_group,
         )
-
-
-def keys_of(text: str) -> dict[str, str]:
-    """Tenant to key, from what the secret holds. Raises pulumi.RunError, which does not show it."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(
-        isinstance(key, str) for key in cast("dict[str, object]", found).values()
-    ):
-        # The value itself is not shown: it may be a key.
-        raise pulumi.RunError(
-            'llmops:keys.secret: holds no JSON map of tenant to key; write it as {"team-a": "sk-…", "team-b": "sk-…"}'
-        )
-    return cast("dict[str, str]", found)

@@ -18,7 +18,7 @@ from stacks.machines import GCP
 from stacks.platform import Platform
 from stacks.schema.gke import Gke, GpuNodePool, Maintenance
 from stacks.settings import Settings
-from stacks.tenant_keys import keys_in
+from stacks.tenant_keys import keys_of
 
 
 def build(settings: Settings) -> None:
@@ -128,7 +128,7 @@ def _tenant_keys(settings: Settings, gke: Gke, asking: pulumi.InvokeOptions) -> 
     if keys.source != "secret-manager" or keys.secret is None:
         return None
     found = secretmanager.get_secret_version_output(secret=keys.secret, project=gke.project, opts=asking)
-    return pulumi.Output.secret(found.secret_data.apply(keys_in))
+    return pulumi.Output.secret(found.secret_data.apply(keys_of))
 
 
 def _pool(pool: GpuNodePool) -> GpuPool:

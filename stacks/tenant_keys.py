@@ -6,7 +6,7 @@ from typing import cast
 import pulumi
 
 
-def keys_in(text: str) -> dict[str, str]:
+def keys_of(text: str) -> dict[str, str]:
     """The keys that a secret's value holds, by tenant. Raises pulumi.RunError, without showing the value."""
     try:
         found = json.loads(text)
