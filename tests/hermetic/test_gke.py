@@ -18,6 +18,7 @@ from sandbox.provider.cloud.store import Object
 from tests.hermetic.project import Api
 from tests.hermetic.stack import CheckedInStack, Event
 
+pytestmark = pytest.mark.timeout(900)  # a minute each; on a busy machine ten
 INSTANCE, STACK = "gketest", "gketest"
 CLUSTER = f"llmops-{STACK}"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/llm/deployments"
