@@ -46,6 +46,12 @@ def down(stack: str, arguments: list[str]) -> int:
 
     settings = stackfile.read(stack)
     progress = Progress()
+    if "gke" in settings.targets and settings.gke and settings.gke.deletion_protection and not settings.ephemeral:
+        # Google refuses the cluster itself only after everything on it is gone.
+        raise stackfile.StackFileError(
+            f"llmops:gke.deletionProtection: protects the cluster of {stack!r}, so nothing is destroyed; set it to "
+            f"false, run `make up STACK={stack}`, then this again."
+        )
     if _has_state(stack):
         code = 0
         if _own_cluster(settings) and not cluster.status().running:
