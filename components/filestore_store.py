@@ -37,6 +37,7 @@ class FilestoreShare(pulumi.ComponentResource):
 
     instance: filestore.Instance
     address: pulumi.Output[str]
+    identity: str  # another one is another share
 
     def __init__(self, name: str, args: FilestoreShareArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:FilestoreShare", name, {}, opts)
@@ -58,6 +59,7 @@ class FilestoreShare(pulumi.ComponentResource):
             ),
         )
         self.address = self.instance.networks.apply(lambda networks: (networks[0].ip_addresses or [""])[0])
+        self.identity = f"{args.naming.of('gcp:filestore', 'models')} {args.location} {args.tier}"
         self.register_outputs({"address": self.address})
 
 
@@ -90,6 +92,7 @@ class FilestoreStore(pulumi.ComponentResource):
                 mount_options=list(MOUNT_OPTIONS),
                 access_mode="ReadOnlyMany",
                 protect=False,  # the share itself is what must stay
+                identity=args.share.identity,
             ),
             pulumi.ResourceOptions(parent=self),
         )

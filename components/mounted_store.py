@@ -22,6 +22,8 @@ class StaticVolumeArgs:
     mount_options: list[str]
     access_mode: Literal["ReadOnlyMany", "ReadWriteMany"]
     protect: bool
+    # What tells this source from another, where the source itself is known only once it is made.
+    identity: str = ""
 
 
 class StaticVolume(pulumi.ComponentResource):
@@ -35,7 +37,8 @@ class StaticVolume(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StaticVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:StaticVolume", name, {}, opts)
-        digest = hashlib.sha256(repr((args.source, args.mount_options)).encode()).hexdigest()[:8]
+        what = args.identity or args.source
+        digest = hashlib.sha256(repr((what, args.mount_options)).encode()).hexdigest()[:8]
         own_name = f"{name}-{digest}"
         # Not `cluster.child`: it belongs to no operator, so what protects it need not keep them as well.
         opts_of_both = pulumi.ResourceOptions(parent=self, provider=args.cluster.provider, protect=args.protect)

@@ -173,8 +173,9 @@ def test_the_store_is_switched_from_the_bucket_to_filestore(stack: CheckedInStac
     assert steps["Deployment triton-llama-8b-server"].ended < steps["Bucket models-bucket"].began
     live = cluster(stack).get(f"{DEPLOYMENTS}/triton-llama-8b") or {}
     assert "persistentVolumeClaim" in json.dumps(live["spec"]["template"]["spec"]["volumes"])
-    volume = cluster(stack).get("/api/v1/persistentvolumes/llm-models") or {}
+    (volume,) = (cluster(stack).get("/api/v1/persistentvolumes") or {})["items"]
     assert volume["status"]["phase"] == "Bound"
+    assert changed(stack.steps("up")) == {}
 
 
 def test_a_destroy_takes_everything_in_the_order_in_which_it_can_go(stack: CheckedInStack) -> None:
