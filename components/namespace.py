@@ -1,5 +1,7 @@
 """A namespace that enforces Pod Security `restricted`."""
 
+import asyncio
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -17,6 +19,18 @@ def restricted_namespace(cluster: Cluster, name: str) -> k8s.core.v1.Namespace:
     )
 
 
+def name_of(namespace: k8s.core.v1.Namespace, name: str) -> pulumi.Output[str]:
+    """The namespace's name: known before the cluster is, and whatever uses it still waits for the namespace.
+
+    Its `metadata` would be unknown as long as the cluster is, and a preview would show every object without a place.
+    """
+    known: asyncio.Future[bool] = asyncio.get_event_loop().create_future()
+    value: asyncio.Future[str] = asyncio.get_event_loop().create_future()
+    known.set_result(True)
+    value.set_result(name)
+    return pulumi.Output({namespace}, value, known)
+
+
 def controllers_namespace(cluster: Cluster, name: str) -> pulumi.Output[str]:
     """The same for controllers of others, whose pods name their own user id; resolves when they may.
 
@@ -25,12 +39,12 @@ def controllers_namespace(cluster: Cluster, name: str) -> pulumi.Output[str]:
     """
     namespace = restricted_namespace(cluster, name)
     if not cluster.arbitrary_uids:
-        return namespace.metadata.apply(lambda meta: str(meta.name))
+        return name_of(namespace, name)
     allowed = k8s.rbac.v1.RoleBinding(
         f"{name}-nonroot",
         metadata={
             "name": "llmops-nonroot",
-            "namespace": namespace.metadata.apply(lambda meta: str(meta.name)),
+            "namespace": name_of(namespace, name),
             "labels": {"app.kubernetes.io/part-of": PART_OF},
         },
         role_ref={

@@ -7,7 +7,10 @@ from typing import Any
 
 import yaml
 
+from sandbox.provider.values import UNKNOWN_TEXTS
+
 PREFIX = "kubernetes:"
+LATER = "known-after-up"
 
 
 def write(preview: dict[str, Any], out: Path) -> int:
@@ -28,7 +31,7 @@ def _object(step: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     kind = str(state.get("type", ""))
     if not kind.startswith(PREFIX) or step.get("op") in ("delete", "delete-replaced"):
         return None
-    inputs: dict[str, Any] = state.get("inputs", {})
+    inputs: dict[str, Any] = _readable(state.get("inputs", {}))
     name = kind.rsplit(":", 1)[1]
     if name == "Release":
         keys = ("name", "namespace", "chart", "version", "values")
@@ -38,6 +41,15 @@ def _object(step: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     content = {"apiVersion": api_version, "kind": name, **{k: v for k, v in inputs.items() if not k.startswith("__")}}
     meta: dict[str, Any] = inputs.get("metadata", {})
     return _file(name, str(meta.get("name", "")), str(meta.get("namespace", ""))), content
+
+
+def _readable(value: Any) -> Any:
+    """`value` with a word in place of what only an update will tell."""
+    if isinstance(value, dict):
+        return {key: _readable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    return LATER if isinstance(value, str) and value in UNKNOWN_TEXTS else value
 
 
 def _file(kind: str, name: str, namespace: str) -> str:

@@ -20,7 +20,7 @@ from components.gateway import Gateway, GatewayArgs
 from components.images import own_image
 from components.model_route import ModelRoute, ModelRouteArgs
 from components.model_store import ModelStore
-from components.namespace import controllers_namespace, restricted_namespace
+from components.namespace import controllers_namespace, name_of, restricted_namespace
 from components.public_door import PublicDoor, PublicDoorArgs
 from components.redis import Redis, RedisArgs
 from components.replica_groups import LeaderWorkerSets
@@ -49,7 +49,7 @@ class Platform:
         """`keys_given`: tenants' keys from a cloud's secret manager; none: those of the stack's configuration."""
         self.settings, self.cluster = settings, cluster
         versions, limits = settings.versions, settings.limits
-        self.namespace = restricted_namespace(cluster, settings.namespace).metadata.apply(lambda m: str(m.name))
+        self.namespace = name_of(restricted_namespace(cluster, settings.namespace), settings.namespace)
         self.system = controllers_namespace(cluster, SYSTEM_NAMESPACE)
         self.extension = InferenceExtension("inference-extension", cluster)
         redis = Redis(
