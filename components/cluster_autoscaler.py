@@ -1,17 +1,15 @@
 """cluster-autoscaler: adds nodes for pods that find none, and removes idle ones, down to zero GPUs (docs/adr/0007)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.aws_roles import PodRole, PodRoleArgs, Statement, allow
+from components.aws_roles import Statement, allow
 from components.aws_scope import AwsScope
-from components.chart import Chart, release
-from components.cluster import Cluster
+from components.eks_controller import EksControllerArgs, eks_controller
 
-SERVICE_ACCOUNT, NAMESPACE = "cluster-autoscaler", "kube-system"
+SERVICE_ACCOUNT = "cluster-autoscaler"
 
 
 def statements(scope: AwsScope, cluster_name: str) -> tuple[Statement, ...]:
@@ -45,14 +43,10 @@ def statements(scope: AwsScope, cluster_name: str) -> tuple[Statement, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterAutoscalerArgs:
-    """The chart, and the image whose minor version is Kubernetes' own. `control_plane`: what its role is tied to."""
+class ClusterAutoscalerArgs(EksControllerArgs):
+    """The chart, and the image whose minor version is Kubernetes' own."""
 
-    scope: AwsScope
-    cluster: Cluster
-    chart: Chart
     image_tag: str
-    control_plane: pulumi.Resource
 
 
 class ClusterAutoscaler(pulumi.ComponentResource):
@@ -62,20 +56,7 @@ class ClusterAutoscaler(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:ClusterAutoscaler", name, {}, opts)
-        role = PodRole(
-            name,
-            PodRoleArgs(
-                scope=args.scope,
-                part="autoscaler",
-                cluster_name=args.cluster.name,
-                namespace=NAMESPACE,
-                service_account=SERVICE_ACCOUNT,
-                statements=statements(args.scope, args.cluster.name),
-                after=(args.control_plane,),
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        values: dict[str, Any] = {
+        values = {
             "cloudProvider": "aws",
             "awsRegion": args.scope.region,
             "autoDiscovery": {"clusterName": args.cluster.name},
@@ -97,14 +78,13 @@ class ClusterAutoscaler(pulumi.ComponentResource):
             "nodeSelector": args.cluster.system.node_selector,
             "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         }
-        self.release = release(
-            f"{name}-chart",
-            args.chart,
-            cluster=args.cluster,
+        self.release = eks_controller(
+            name,
+            args,
             parent=self,
-            name="cluster-autoscaler",
-            namespace=NAMESPACE,
+            part="autoscaler",
+            account=SERVICE_ACCOUNT,
+            statements=statements(args.scope, args.cluster.name),
             values=values,
-            depends_on=role.ready,
         )
         self.register_outputs({})

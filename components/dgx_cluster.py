@@ -6,6 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster, Pool
+from components.kubernetes_provider import kubernetes_provider
 
 POOL_LABEL = "llmops.dev/pool"
 
@@ -36,18 +37,8 @@ class DgxCluster(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: DgxClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:DgxCluster", name, {}, opts)
-        provider = k8s.Provider(
-            f"{name}-kubernetes",
-            kubeconfig=pulumi.Output.secret(args.kubeconfig),
-            context=args.context,
-            # A renewed certificate in the kubeconfig must not replace everything on the cluster
-            # (pulumi-kubernetes#1148): the name, not the content, says which cluster it is.
-            cluster_identifier=name,
-            enable_server_side_apply=True,
-            # Names are fixed, so a replacement would delete first: for a moment no tenant would have a key.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
+        provider = kubernetes_provider(
+            name, args.kubeconfig, context=args.context, identity=name, opts=pulumi.ResourceOptions(parent=self)
         )
         # The nodes belong to whoever installed them: these are patches, and a destroy takes only the labels away.
         labelled = tuple(

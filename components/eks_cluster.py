@@ -14,6 +14,7 @@ import pulumi_kubernetes as k8s
 
 from components.aws_scope import AwsScope
 from components.cluster import Cluster, Pool
+from components.kubernetes_provider import kubernetes_provider
 
 # Who did what (audit), who came in (authenticator), and the API server's own troubles.
 LOG_TYPES = ["api", "audit", "authenticator"]
@@ -108,15 +109,10 @@ class EksCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs]),
         )
         self.security_group = self.control_plane.cluster_security_group_id
-        self.provider = k8s.Provider(
-            f"{name}-kubernetes",
-            kubeconfig=pulumi.Output.secret(self.control_plane.kubeconfig_json),
-            # A changed kubeconfig (a new endpoint, another way to log in) must not replace everything on the cluster.
-            cluster_identifier=self.cluster_name,
-            enable_server_side_apply=True,
-            # Names are fixed, so a replacement would delete first: for a moment no tenant would have a key.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
+        self.provider = kubernetes_provider(
+            name,
+            self.control_plane.kubeconfig_json,
+            identity=self.cluster_name,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.control_plane]),
         )
         self.register_outputs({"name": self.cluster_name})

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 from pulumi_gcp import container
 
 from components.cluster import Cluster
 from components.gcp_network import PODS, SERVICES, GcpNetwork
 from components.gcp_project import GcpProject
 from components.gke_pools import GkePools, GkePoolsArgs, GpuPool, NodeAccount, SystemPool
+from components.kubernetes_provider import kubernetes_provider
 from components.naming import Naming
 
 CLUSTER_TIMEOUT = pulumi.CustomTimeouts(create="60m", update="90m", delete="60m")
@@ -76,16 +76,10 @@ class GkeCluster(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        provider = k8s.Provider(
-            f"{name}-kubernetes",
-            kubeconfig=pulumi.Output.secret(self._kubeconfig(control_plane, args)),
-            # The name, not the kubeconfig, says which cluster it is: a rotated certificate or address must not
-            # replace everything on it (pulumi-kubernetes#1148).
-            cluster_identifier=f"gke:{args.project.id}/{args.region}/{args.naming.of('gcp:cluster')}",
-            enable_server_side_apply=True,
-            # Names are fixed, so a replacement would delete first: for a moment no tenant would have a key.
-            enable_config_map_mutable=True,
-            enable_secret_mutable=True,
+        provider = kubernetes_provider(
+            name,
+            self._kubeconfig(control_plane, args),
+            identity=f"gke:{args.project.id}/{args.region}/{args.naming.of('gcp:cluster')}",
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.cluster = Cluster(

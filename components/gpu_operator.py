@@ -11,16 +11,11 @@ import pulumi_kubernetes as k8s
 from components.chart import Chart, release
 from components.cluster import Cluster
 from components.gpu_sharing import UNCUT, WHOLE, MigLayout, MigStrategy, device_plugin, gpu_resource, mig_parted
-from components.labels import PART_OF, labels
+from components.labels import labels
+from components.namespace import privileged_namespace
 
 NAMESPACE = "gpu-operator"
 COUNTERS = Path(__file__).with_name("gpu_counters.csv")
-# The operands load kernel modules, write the container runtime's configuration and mount the host's root: nothing
-# below `privileged` admits them (NVIDIA GPU Operator, "Getting started"). No pod of ours runs in this namespace.
-PRIVILEGED_NAMESPACE = {
-    "pod-security.kubernetes.io/enforce": "privileged",
-    "pod-security.kubernetes.io/warn": "privileged",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,14 +132,9 @@ class GpuOperator(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GpuOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:GpuOperator", name, {}, opts)
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": NAMESPACE,
-                "labels": {**PRIVILEGED_NAMESPACE, "app.kubernetes.io/part-of": PART_OF},
-            },
-            opts=args.cluster.child(self),
-        ).metadata.apply(lambda meta: str(meta.name))
+        # The operands load kernel modules, write the container runtime's configuration and mount the host's root:
+        # nothing below `privileged` admits them (NVIDIA GPU Operator, "Getting started").
+        namespace = privileged_namespace(f"{name}-namespace", args.cluster, NAMESPACE, self)
         configs = GpuConfigs(
             f"{name}-config", args.features, args.cluster, namespace, pulumi.ResourceOptions(parent=self)
         )

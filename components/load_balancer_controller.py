@@ -1,18 +1,15 @@
 """The AWS Load Balancer Controller: makes the network load balancer of the front door."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.aws_roles import PodRole, PodRoleArgs, Statement, allow
+from components.aws_roles import Statement, allow
 from components.aws_scope import AwsScope
-from components.chart import Chart, release
-from components.cluster import Cluster
+from components.eks_controller import EksControllerArgs, eks_controller
 
 SERVICE_ACCOUNT = "aws-load-balancer-controller"
-NAMESPACE = "kube-system"
 # The controller tags what it makes; it may touch nothing that it did not make, and nothing of another cluster.
 OWNER = "elbv2.k8s.aws/cluster"
 
@@ -124,14 +121,10 @@ def statements(scope: AwsScope, cluster_name: str) -> tuple[Statement, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoadBalancerControllerArgs:
-    """The controller's chart, for one cluster in one network. `control_plane`: what its role is tied to."""
+class LoadBalancerControllerArgs(EksControllerArgs):
+    """The controller's chart, for one cluster in one network."""
 
-    scope: AwsScope
-    cluster: Cluster
     vpc_id: pulumi.Input[str]
-    chart: Chart
-    control_plane: pulumi.Resource
 
 
 class LoadBalancerController(pulumi.ComponentResource):
@@ -141,20 +134,7 @@ class LoadBalancerController(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: LoadBalancerControllerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:LoadBalancerController", name, {}, opts)
-        role = PodRole(
-            name,
-            PodRoleArgs(
-                scope=args.scope,
-                part="load-balancers",
-                cluster_name=args.cluster.name,
-                namespace=NAMESPACE,
-                service_account=SERVICE_ACCOUNT,
-                statements=statements(args.scope, args.cluster.name),
-                after=(args.control_plane,),
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        values: dict[str, Any] = {
+        values = {
             "clusterName": args.cluster.name,
             # Nodes give pods no instance metadata (hop limit 1), so the controller is told where it is.
             "region": args.scope.region,
@@ -169,15 +149,14 @@ class LoadBalancerController(pulumi.ComponentResource):
             "nodeSelector": args.cluster.system.node_selector,
             "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         }
-        self.release = release(
-            f"{name}-chart",
-            args.chart,
-            cluster=args.cluster,
+        self.release = eks_controller(
+            name,
+            args,
             parent=self,
-            name="aws-load-balancer-controller",
-            namespace=NAMESPACE,
+            part="load-balancers",
+            account=SERVICE_ACCOUNT,
+            statements=statements(args.scope, args.cluster.name),
             values=values,
-            depends_on=role.ready,
         )
         self.register_outputs({})
 

@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components.chart import Chart, release
 from components.cluster import Cluster
 from components.custom import custom
-from components.gpu_operator import PRIVILEGED_NAMESPACE
-from components.labels import PART_OF
+from components.namespace import privileged_namespace
 
 NAMESPACE = "metallb-system"
 # Services that name this class are MetalLB's; others stay with whatever the cluster has besides.
@@ -48,15 +46,8 @@ class MetalLb(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MetalLbArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:MetalLb", name, {}, opts)
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": NAMESPACE,
-                # Its speakers answer ARP on the node's own network: NET_RAW and hostNetwork.
-                "labels": {**PRIVILEGED_NAMESPACE, "app.kubernetes.io/part-of": PART_OF},
-            },
-            opts=args.cluster.child(self),
-        ).metadata.apply(lambda meta: str(meta.name))
+        # Its speakers answer ARP on the node's own network: NET_RAW and hostNetwork.
+        namespace = privileged_namespace(f"{name}-namespace", args.cluster, NAMESPACE, self)
         chart = release(
             f"{name}-chart",
             args.chart,

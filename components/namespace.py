@@ -1,4 +1,4 @@
-"""A namespace that enforces Pod Security `restricted`."""
+"""Namespaces that enforce a level of Pod Security: `restricted` for ours, `privileged` for those of drivers."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 
 from components.cluster import Cluster
 from components.labels import PART_OF
-from components.pods import RESTRICTED_NAMESPACE
+from components.pods import PRIVILEGED_NAMESPACE, RESTRICTED_NAMESPACE
 
 
 def restricted_namespace(cluster: Cluster, name: str) -> k8s.core.v1.Namespace:
@@ -29,6 +29,18 @@ def name_of(namespace: k8s.core.v1.Namespace, name: str) -> pulumi.Output[str]:
     known.set_result(True)
     value.set_result(name)
     return pulumi.Output({namespace}, value, known)
+
+
+def privileged_namespace(
+    resource_name: str, cluster: Cluster, name: str, parent: pulumi.Resource
+) -> pulumi.Output[str]:
+    """Create the namespace `name` of the component `parent`, whose pods may do anything; resolves to its name."""
+    made = k8s.core.v1.Namespace(
+        resource_name,
+        metadata={"name": name, "labels": {**PRIVILEGED_NAMESPACE, "app.kubernetes.io/part-of": PART_OF}},
+        opts=cluster.child(parent),
+    )
+    return name_of(made, name)
 
 
 def controllers_namespace(cluster: Cluster, name: str) -> pulumi.Output[str]:

@@ -13,8 +13,7 @@ import pulumi_kubernetes as k8s
 from components.chart import Chart, release
 from components.cluster import Cluster
 from components.custom import custom
-from components.gpu_operator import PRIVILEGED_NAMESPACE
-from components.labels import PART_OF
+from components.namespace import privileged_namespace
 
 NAMESPACE = "nvidia-network-operator"
 IMAGES = "nvcr.io/nvidia/mellanox"
@@ -50,15 +49,8 @@ class NetworkOperator(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworkOperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("llmops:index:NetworkOperator", name, {}, opts)
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": NAMESPACE,
-                # Its operands load kernel modules and register devices with the kubelet.
-                "labels": {**PRIVILEGED_NAMESPACE, "app.kubernetes.io/part-of": PART_OF},
-            },
-            opts=args.cluster.child(self),
-        ).metadata.apply(lambda meta: str(meta.name))
+        # Its operands load kernel modules and register devices with the kubelet.
+        namespace = privileged_namespace(f"{name}-namespace", args.cluster, NAMESPACE, self)
         chart = release(
             f"{name}-chart",
             args.chart,

@@ -9,8 +9,9 @@ import yaml
 
 from components.cluster import Cluster
 from components.custom import custom
-from components.gpu_operator import PRIVILEGED_NAMESPACE, GpuConfigs, GpuFeatures
+from components.gpu_operator import GpuConfigs, GpuFeatures
 from components.olm import PATIENCE, OlmOperator, OlmOperatorArgs
+from components.pods import PRIVILEGED_NAMESPACE
 
 NFD_NAMESPACE, GPU_NAMESPACE = "openshift-nfd", "nvidia-gpu-operator"
 # Whose metrics OpenShift's own Prometheus reads; in this namespace the operator expects it.

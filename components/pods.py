@@ -14,6 +14,11 @@ RESTRICTED_NAMESPACE = {
     "pod-security.kubernetes.io/enforce": "restricted",
     "pod-security.kubernetes.io/warn": "restricted",
 }
+# For what others run: drivers, device plugins, speakers of the node's network. No pod of ours is in such a namespace.
+PRIVILEGED_NAMESPACE = {
+    "pod-security.kubernetes.io/enforce": "privileged",
+    "pod-security.kubernetes.io/warn": "privileged",
+}
 USER = 65532  # "nonroot" of the distroless images; ours are built to run as any user
 
 
