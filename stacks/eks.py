@@ -31,7 +31,7 @@ from stacks.machines import AWS
 from stacks.platform import Platform
 from stacks.schema.eks import Eks, GpuNodeGroup
 from stacks.settings import Settings
-from stacks.tenant_keys import keys_of
+from stacks.tenant_keys import tenant_keys
 
 SYSTEM_DISK_GIB = 100
 
@@ -227,12 +227,12 @@ class Stack:
         )
 
     def tenant_keys(self) -> pulumi.Output[dict[str, str]] | None:
-        """The tenants' keys, where Secrets Manager keeps them: a JSON map of tenant to key."""
-        keys = self.settings.keys
-        if keys.source != "secret-manager" or keys.secret is None:
-            return None
-        found = aws.secretsmanager.get_secret_version_output(secret_id=keys.secret, opts=self.asking)
-        return pulumi.Output.secret(found.secret_string.apply(keys_of))
+        """The tenants' keys, where Secrets Manager keeps them."""
+
+        def read(secret: str) -> pulumi.Output[str]:
+            return aws.secretsmanager.get_secret_version_output(secret_id=secret, opts=self.asking).secret_string
+
+        return tenant_keys(self.settings, read)
 
     def public_name(self, platform: Platform) -> None:
         """The gateway's name in Route 53, where the settings name a zone."""

@@ -18,7 +18,7 @@ from stacks.machines import GCP
 from stacks.platform import Platform
 from stacks.schema.gke import Gke, GpuNodePool, Maintenance
 from stacks.settings import Settings
-from stacks.tenant_keys import keys_of
+from stacks.tenant_keys import tenant_keys
 
 
 def build(settings: Settings) -> None:
@@ -123,12 +123,12 @@ def build(settings: Settings) -> None:
 
 
 def _tenant_keys(settings: Settings, gke: Gke, asking: pulumi.InvokeOptions) -> pulumi.Output[dict[str, str]] | None:
-    """The tenants' keys, where Secret Manager keeps them: a JSON map of tenant to key."""
-    keys = settings.keys
-    if keys.source != "secret-manager" or keys.secret is None:
-        return None
-    found = secretmanager.get_secret_version_output(secret=keys.secret, project=gke.project, opts=asking)
-    return pulumi.Output.secret(found.secret_data.apply(keys_of))
+    """The tenants' keys, where Secret Manager keeps them."""
+
+    def read(secret: str) -> pulumi.Output[str]:
+        return secretmanager.get_secret_version_output(secret=secret, project=gke.project, opts=asking).secret_data
+
+    return tenant_keys(settings, read)
 
 
 def _pool(pool: GpuNodePool) -> GpuPool:

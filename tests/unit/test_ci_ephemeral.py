@@ -12,6 +12,7 @@ from ci.derive import EphemeralError
 from ci.project import Project
 from stacks import stackfile
 from stacks.settings import parse
+from tests.unit.checked_in import plain
 
 NOW = datetime(2026, 11, 25, 8, 0, 0, tzinfo=UTC)
 EKS: dict[str, Any] = {
@@ -131,7 +132,7 @@ def test_a_time_that_will_not_do_is_refused(ttl: str, folder: Path) -> None:
 
 def test_the_smallest_cluster_that_serves_the_same_models(folder: Path) -> None:
     config = derive.derive(EKS, "eks", derive.stamp(NOW))
-    values = parse({key.removeprefix("llmops:"): value for key, value in config.items()})
+    values = parse(plain(config))
     assert values.ephemeral
     assert values.eks is not None
     assert [(g.min, g.max) for g in values.eks.node_groups] == [(0, 2), (0, 1)]  # 16 GPUs, and a pool for nothing
@@ -143,7 +144,7 @@ def test_the_smallest_cluster_that_serves_the_same_models(folder: Path) -> None:
 @pytest.mark.parametrize("target", ["eks", "gke"])
 def test_the_checked_in_stacks_can_be_derived_from(target: str) -> None:
     config = derive.derive(derive.config_of(derive.source_of(target)), target, derive.stamp(NOW))
-    values = parse({key.removeprefix("llmops:"): value for key, value in config.items()})
+    values = parse(plain(config))
     block = getattr(values, target)
     groups = block.node_groups if target == "eks" else block.node_pools
     assert all(group.min == 0 and group.capacity in ("on-demand", "spot") for group in groups)

@@ -3,7 +3,6 @@
 import csv
 from typing import Any
 
-import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 import yaml
@@ -19,15 +18,11 @@ SMALL = MigLayout(name="all-1g.10gb", profiles={"1g.10gb": 7})
 
 
 def build(features: GpuFeatures) -> Recorder:
-    recorder = Recorder.install("test")
-
-    @pulumi.runtime.test
     def program() -> None:
         cluster = Cluster(name="test", provider=k8s.Provider("test", kubeconfig="{}"))
         GpuOperator("gpu-operator", GpuOperatorArgs(cluster=cluster, chart=CHART, features=features))
 
-    program()
-    return recorder
+    return Recorder.record("test", program)
 
 
 def values(recorder: Recorder) -> dict[str, Any]:

@@ -3,34 +3,27 @@
 import functools
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from ci.diagram import mermaid, replaced
 from policy import cost
 from policy.catalogue import limits, violations
+from sandbox.paths import REPOSITORY
 from stacks.settings import Settings, parse
 from stacks.targets import build
-from tests.unit import test_stack_eks, test_stack_gke
-from tests.unit.recorder import Recorder
+from tests.unit import checked_in
+from tests.unit.recorder import Amazon, Google, Recorder
 from tests.unit.tree import Tree, built
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "understand" / "architecture.md"
-RECORDERS: dict[str, Any] = {
-    "local": Recorder,
-    "aws": test_stack_eks.Recorder,
-    "gcp": test_stack_gke.Google,
-}
+PAGE = REPOSITORY / "docs" / "understand" / "architecture.md"
+RECORDERS = {"local": Recorder, "aws": Amazon, "gcp": Google}
 CLOUDS = {"aws": "aws", "gcp": "gcp"}
 
 
 @functools.cache
 def settings(stack: str) -> Settings:
-    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return parse({key.removeprefix("llmops:"): value for key, value in config.items()})
+    return parse(checked_in.values(stack))
 
 
 @functools.cache

@@ -1,18 +1,16 @@
 """Before a change: quotas that cover the nodes, and networks that do not overlap."""
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 from stacks import quotas
 from stacks.schema.eks import Eks
 from stacks.settings import SettingsError, parse
+from tests.unit import checked_in
 
-ROOT = Path(__file__).resolve().parents[2]
 GROUPS = [
     {"name": "h100", "instanceType": "p5.48xlarge", "min": 1, "max": 4},
     {"name": "cheap", "instanceType": "p5.48xlarge", "capacity": "spot", "max": 2},
@@ -26,8 +24,7 @@ def eks(**changes: Any) -> Eks:
 
 def stack(name: str, **changes: Any) -> dict[str, Any]:
     """A checked-in stack's values, with changes of its target's block."""
-    config = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
-    values = {key.removeprefix("llmops:"): value for key, value in config.items()}
+    values = checked_in.values(name)
     target = values["targets"][0]
     return {**values, target: {**values[target], **changes}}
 

@@ -4,20 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacks import reference
 from stacks.settings import Settings, SettingsError, parse
+from tests.unit import checked_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def local(**changes: Any) -> dict[str, Any]:
     """The checked-in local stack's values, with changes."""
-    config = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
-    return {**{key.removeprefix("llmops:"): value for key, value in config.items()}, **changes}
+    return {**checked_in.values("local"), **changes}
 
 
 def refusal(values: dict[str, Any]) -> str:

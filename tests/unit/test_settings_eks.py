@@ -1,20 +1,15 @@
 """What the `eks` block refuses, each in one sentence."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stacks.eks_versions import EKS_VERSIONS
 from stacks.machines import AWS
 from stacks.settings import SettingsError, parse
+from tests.unit import checked_in
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = {
-    key.removeprefix("llmops:"): value
-    for key, value in yaml.safe_load((ROOT / "Pulumi.aws.yaml").read_text())["config"].items()
-}
+CONFIG = checked_in.values("aws")
 
 
 def refusal(block: dict[str, Any]) -> str:

@@ -1,21 +1,18 @@
 """The GKE settings: the one sentence for each thing that Google would refuse, or that would end badly."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stacks.settings import SettingsError, parse
+from tests.unit import checked_in
 
-ROOT = Path(__file__).resolve().parents[2]
 POOL = {"name": "l4", "machineType": "g2-standard-12"}
 
 
 def mistakes(**gke: Any) -> list[str]:
     """What is wrong with the checked-in stack after these changes of its `gke` block."""
-    config = yaml.safe_load((ROOT / "Pulumi.gcp.yaml").read_text())["config"]
-    found = {key.removeprefix("llmops:"): value for key, value in config.items()}
+    found = checked_in.values("gcp")
     model = {**found["models"][0], "pool": gke["nodePools"][0]["name"]} if "nodePools" in gke else None
     changes = {"models": [model], "tenants": [{"name": "t", "tokensPerMinute": 100000}]} if model else {}
     try:

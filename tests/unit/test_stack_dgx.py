@@ -1,22 +1,21 @@
 """DGX, HGX and OpenShift, built against Pulumi's mocks and a fake API: what they are made of and keep to."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
+from sandbox.paths import REPOSITORY
 from stacks import dgx
 from stacks.settings import SettingsError, parse
+from tests.unit import checked_in
+from tests.unit.checked_in import inventory
 from tests.unit.fake_api import FakeApi, cluster, node
-from tests.unit.recorder import Recorder
+from tests.unit.recorder import Recorder, run
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORIES = Path(__file__).parent / "inventories"
-EXAMPLES = ROOT / "docs" / "deploy" / "examples"
+EXAMPLES = REPOSITORY / "docs" / "deploy" / "examples"
 H100 = {"node.kubernetes.io/instance-type": "dgx-h100"}
 INFRA = {"node-role.kubernetes.io/infra": ""}
 OPENSHIFT_APIS: dict[str, Any] = {
@@ -46,9 +45,7 @@ def recorder(api: FakeApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> R
 
 
 def values(name: str = "dgx") -> dict[str, Any]:
-    file = ROOT / "Pulumi.dgx.yaml" if name == "dgx" else EXAMPLES / f"Pulumi.{name}.yaml"
-    config = yaml.safe_load(file.read_text())["config"]
-    return {key.removeprefix("llmops:"): value for key, value in config.items()}
+    return checked_in.values(name, REPOSITORY if name == "dgx" else EXAMPLES)
 
 
 def changed(name: str = "dgx", **blocks: Any) -> dict[str, Any]:
@@ -60,19 +57,7 @@ def changed(name: str = "dgx", **blocks: Any) -> dict[str, Any]:
 
 def build(given: dict[str, Any]) -> None:
     settings = parse(given)
-
-    @pulumi.runtime.test
-    def program() -> None:
-        dgx.build(settings)
-
-    program()
-
-
-def inventory(recorder: Recorder, name: str) -> tuple[list[str], list[str]]:
-    found, file = sorted(f"{r.typ} {r.name}" for r in recorder.resources), INVENTORIES / f"{name}.txt"
-    if os.environ.get("INVENTORIES") == "write":
-        file.write_text("\n".join(found) + "\n")
-    return found, file.read_text().splitlines()
+    run(lambda: dgx.build(settings))
 
 
 def pods(recorder: Recorder) -> dict[str, dict[str, Any]]:

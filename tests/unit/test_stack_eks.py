@@ -1,112 +1,23 @@
 """The EKS stack, built against Pulumi's mocks: what it is made of, and what all of it keeps to."""
 
-import asyncio
-import base64
-import functools
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
-from pulumi.runtime import mocks
 
 from components.aws_network import subnets
-from components.eks_node_template import NodeGroup
-from components.eks_nodes import group_name
-from stacks import eks
-from stacks.settings import Settings, parse
+from stacks.tenant_keys import keys_of
+from tests.unit import checked_in
+from tests.unit.eks_stack import build, config, with_eks
+from tests.unit.recorder import Amazon
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = Path(__file__).parent / "inventories" / "aws.txt"
 CLUSTER = "llmops-aws"
 
 
-class Recorder(mocks.Mocks):
-    """Keeps every registration; fills in the outputs that the program builds on."""
-
-    def __init__(self) -> None:
-        self.resources: list[mocks.MockResourceArgs] = []
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        self.resources.append(args)
-        outputs = {**args.inputs, "arn": f"arn:aws:{args.typ}:{args.name}"}
-        match args.typ:
-            case "random:index/randomPassword:RandomPassword":
-                outputs["result"] = "x" * int(args.inputs["length"])
-            case "kubernetes:helm.sh/v3:Release":
-                outputs["status"] = {"status": "deployed"}
-            case "kubernetes:core/v1:Service":
-                outputs["status"] = {"loadBalancer": {"ingress": [{"hostname": "gateway.elb.amazonaws.com"}]}}
-            case "eks:index:Cluster":
-                outputs |= {"kubeconfigJson": "{}", "clusterSecurityGroupId": "sg-cluster"}
-            case "aws:eks/nodeGroup:NodeGroup":
-                outputs["resources"] = [{"autoscalingGroups": [{"name": f"asg-{args.inputs['nodeGroupName']}"}]}]
-            case "aws:ec2/launchTemplate:LaunchTemplate":
-                outputs["latestVersion"] = 1
-            case "aws:ec2/eip:Eip":
-                outputs["allocationId"] = "eipalloc-1"
-            case _:
-                pass
-        return f"{args.name}-id", outputs
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        match args.token:
-            case "aws:index/getCallerIdentity:getCallerIdentity":
-                return {"accountId": "210987654321"}, []
-            case "aws:secretsmanager/getSecretVersion:getSecretVersion":
-                return {"secretString": json.dumps({"search": "sk-search", "support-bot": "sk-bot"})}, []
-            case "aws:lb/getHostedZoneId:getHostedZoneId":
-                return {"id": "Z-NLB"}, []
-            case _:
-                raise AssertionError(f"the program called {args.token}")
-
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The inputs of everything whose type ends in `kind`, by name."""
-        return {r.name: r.inputs for r in self.resources if r.typ.rsplit(":", 1)[-1] == kind}
-
-
-def config() -> dict[str, Any]:
-    """The checked-in stack's values."""
-    text = (ROOT / "Pulumi.aws.yaml").read_text()
-    return {key.removeprefix("llmops:"): value for key, value in yaml.safe_load(text)["config"].items()}
-
-
-def build(stack: str = "aws", **changes: Any) -> Recorder:
-    """What the stack registers with these changes; a stack is built once, however many tests look at it."""
-    return _build(stack, json.dumps(changes))
-
-
-@functools.cache
-def _build(stack: str, changes: str) -> Recorder:
-    values: Settings = parse({**config(), **json.loads(changes)})
-    recorder = Recorder()
-    asyncio.set_event_loop(asyncio.new_event_loop())  # the mocks want one, and other tests close theirs
-    mocks.set_mocks(recorder, project="llmops", stack=stack)
-
-    # Registrations land asynchronously: the decorator waits for all of them, so an absence can be asserted.
-    @pulumi.runtime.test
-    def program() -> None:
-        eks.build(values)
-
-    program()
-    return recorder
-
-
-def with_eks(**changes: Any) -> dict[str, Any]:
-    """The checked-in `eks` block with changes."""
-    return {"eks": {**config()["eks"], **changes}}
-
-
 def test_the_inventory_is_the_checked_in_one() -> None:
-    """A review sees here what a change adds or removes. `INVENTORIES=write make test-unit` rewrites it."""
-    recorder = build()
-    inventory = sorted(f"{r.typ} {r.name}" for r in recorder.resources)
-    if os.environ.get("INVENTORIES") == "write":
-        INVENTORY.write_text("\n".join(inventory) + "\n")
-    assert inventory == INVENTORY.read_text().splitlines()
+    found, expected = checked_in.inventory(build(), "aws")
+    assert found == expected
 
 
 def test_every_name_is_its_own() -> None:
@@ -145,108 +56,6 @@ def test_administrators_come_in_by_access_entries_whose_order_does_not_matter() 
     assert recorder.of("Cluster")["eks"]["accessEntries"] == first
     assert set(first) == {"role-one", "role-team-two"}
     assert first["role-one"]["accessPolicies"]["admin"]["policyArn"].endswith("AmazonEKSClusterAdminPolicy")
-
-
-def test_no_pod_reaches_a_nodes_metadata_and_every_disk_is_encrypted() -> None:
-    recorder = build()
-    templates = recorder.of("LaunchTemplate")
-    assert set(templates) == {"nodes-system-template", "nodes-l40s-template", "nodes-h100-template"}
-    for name, template in templates.items():
-        assert template["metadataOptions"]["httpTokens"] == "required", name
-        assert template["metadataOptions"]["httpPutResponseHopLimit"] == 1, name
-        for disk in template["blockDeviceMappings"]:
-            assert disk["ebs"]["encrypted"] == "true", name
-            assert disk["ebs"]["volumeType"] == "gp3", name
-
-
-def test_gpu_nodes_are_tainted_and_the_others_are_not() -> None:
-    recorder = build()
-    groups = recorder.of("NodeGroup")
-    for name in ("nodes-l40s", "nodes-h100"):
-        assert groups[name]["taints"] == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}]
-        assert groups[name]["amiType"] == "AL2023_x86_64_NVIDIA"
-        assert groups[name]["labels"]["llmops.dev/pool"] == name.removeprefix("nodes-")
-    assert "taints" not in groups["nodes-system"]
-    assert groups["nodes-system"]["amiType"] == "AL2023_x86_64_STANDARD"
-
-
-def test_a_group_without_nodes_tells_the_autoscaler_what_its_nodes_would_be() -> None:
-    recorder = build()
-    tags = {
-        t["tag"]["key"].split("node-template/")[1]: t["tag"]["value"]
-        for name, t in recorder.of("Tag").items()
-        if name.startswith("nodes-h100-")
-    }
-    assert tags["label/llmops.dev/pool"] == "h100"
-    assert tags["taint/nvidia.com/gpu"] == "true:NoSchedule"
-    assert tags["resources/nvidia.com/gpu"] == "8"
-    assert tags["resources/vpc.amazonaws.com/efa"] == "32"
-    assert tags["resources/ephemeral-storage"] == "30720G"
-    assert not any(name.startswith("nodes-system-") for name in recorder.of("Tag"))
-
-
-def test_a_machine_with_its_own_disks_uses_them() -> None:
-    recorder = build()
-    templates = recorder.of("LaunchTemplate")
-    config = base64.b64decode(templates["nodes-l40s-template"]["userData"]).decode()
-    assert "strategy: RAID0" in config
-    assert "userData" not in templates["nodes-system-template"]
-
-
-def test_efa_gets_an_interface_on_every_card_and_its_group_in_both_directions() -> None:
-    recorder = build()
-    template = recorder.of("LaunchTemplate")["nodes-h100-template"]
-    interfaces = template["networkInterfaces"]
-    assert [i["networkCardIndex"] for i in interfaces] == list(range(32))
-    assert [i["deviceIndex"] for i in interfaces] == [0] + [1] * 31
-    assert {i["interfaceType"] for i in interfaces[1:]} == {"efa-only"}
-    assert all(i["securityGroups"] == ["sg-cluster", "nodes-fabric-id"] for i in interfaces)
-    assert "vpcSecurityGroupIds" not in template
-    assert template["placement"]["groupName"] == "llmops-aws-h100"
-    fabric = recorder.of("SecurityGroup")["nodes-fabric"]
-    assert fabric["ingress"] == fabric["egress"]
-    assert fabric["egress"][0]["self"] is True
-    assert "efa-device-plugin" in recorder.of("Release")
-
-
-@pytest.mark.parametrize(
-    ("capacity", "capacity_type", "market"),
-    [("reservation", "ON_DEMAND", None), ("capacity-block", "CAPACITY_BLOCK", "capacity-block")],
-)
-def test_reserved_machines_are_asked_for_by_their_reservation(
-    capacity: str, capacity_type: str, market: str | None
-) -> None:
-    group = {
-        "name": "l40s",
-        "instanceType": "g6e.12xlarge",
-        "capacity": capacity,
-        "reservationId": "cr-0123456789abcdef0",
-        "zones": ["eu-central-1b"],
-    }
-    recorder = build(**with_eks(nodeGroups=[group, config()["eks"]["nodeGroups"][1]]))
-    made, template = recorder.of("NodeGroup")["nodes-l40s"], recorder.of("LaunchTemplate")["nodes-l40s-template"]
-    assert made["capacityType"] == capacity_type
-    assert made["subnetIds"] == ["network-private-eu-central-1b-id"]
-    target = template["capacityReservationSpecification"]["capacityReservationTarget"]
-    assert target["capacityReservationId"] == "cr-0123456789abcdef0"
-    assert template.get("instanceMarketOptions", {}).get("marketType") == market
-
-
-def test_a_group_that_must_be_replaced_gets_another_name_and_one_that_need_not_keeps_its_own() -> None:
-    group = NodeGroup(name="l40s", instance_type="g6e.xlarge", min=0, max=2, zones=("a", "b"), disk_gib=100)
-    same = NodeGroup(name="l40s", instance_type="g6e.2xlarge", min=1, max=9, zones=("b", "a"), disk_gib=300)
-    other = NodeGroup(
-        name="l40s", instance_type="g6e.xlarge", capacity="spot", min=0, max=2, zones=("a", "b"), disk_gib=100
-    )
-    assert group_name(group) == group_name(same)
-    assert group_name(group) != group_name(other)
-
-
-def test_the_autoscaler_and_not_the_program_says_how_many_nodes_there_are() -> None:
-    recorder = build()
-    scaling = recorder.of("NodeGroup")["nodes-l40s"]["scalingConfig"]
-    assert (scaling["minSize"], scaling["maxSize"]) == (0, 8)
-    assert recorder.of("Release")["autoscaler-chart"]["values"]["image"]["tag"].startswith("v1.34.")
 
 
 def test_no_subnet_gives_out_public_addresses_and_every_zone_has_its_own_nat() -> None:
@@ -309,7 +118,7 @@ def test_every_addon_is_pinned_and_network_policies_are_enforced() -> None:
     assert json.loads(addons["addons-vpc-cni"]["configurationValues"]) == {"enableNetworkPolicy": "true"}
 
 
-def statements(recorder: Recorder) -> list[tuple[str, dict[str, Any]]]:
+def statements(recorder: Amazon) -> list[tuple[str, dict[str, Any]]]:
     """Every permission that any role or policy of the stack gives."""
     policies = recorder.of("RolePolicy")
     assert policies
@@ -367,7 +176,7 @@ def test_keys_in_secrets_manager_become_the_tenants_keys() -> None:
 
 def test_a_secret_that_is_no_map_of_keys_is_refused_without_showing_it() -> None:
     with pytest.raises(pulumi.RunError, match=r"llmops:keys\.secret: holds no JSON map") as refused:
-        eks.keys_of('["sk-search"]')
+        keys_of('["sk-search"]')
     assert "sk-search" not in str(refused.value)
 
 

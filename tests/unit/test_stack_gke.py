@@ -2,73 +2,24 @@
 
 import functools
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
-from pulumi.runtime import mocks
 
 from stacks import gke
 from stacks.settings import Settings, parse
-from tests.unit.recorder import Recorder
+from tests.unit import checked_in
+from tests.unit.recorder import Google
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = Path(__file__).parent / "inventories" / "gcp.txt"
 KEY = "projects/keys/locations/europe-west4/keyRings/llm/cryptoKeys/llm"
 CLUSTER, POOL = "gcp:container/cluster:Cluster", "gcp:container/nodePool:NodePool"
 BUCKET, SHARE = "gcp:storage/bucket:Bucket", "gcp:filestore/instance:Instance"
 
 
-class Google(Recorder):
-    """Answers as Google would, as far as the program builds on it."""
-
-    keys = '{"team-a": "sk-a", "team-b": "sk-b"}'
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        identifier, outputs = super().new_resource(args)
-        match args.typ:
-            case "gcp:container/cluster:Cluster":
-                outputs["endpoint"] = "198.51.100.7"
-                outputs["masterAuth"] = {"clusterCaCertificate": "Q0E="}
-                outputs["controlPlaneEndpointsConfig"] = {
-                    "dnsEndpointConfig": {"endpoint": "gke-1.europe-west4.gke.goog"}
-                }
-            case "gcp:serviceaccount/account:Account":
-                outputs["email"] = f"{args.inputs['accountId']}@my-project.iam.gserviceaccount.com"
-                outputs["member"] = f"serviceAccount:{outputs['email']}"
-            case "gcp:filestore/instance:Instance":
-                outputs["networks"] = [{**args.inputs["networks"][0], "ipAddresses": ["10.9.0.2"]}]
-            case "gcp:compute/address:Address":
-                outputs["address"] = "203.0.113.9"
-            case _:
-                pass
-        return identifier, outputs
-
-    def call(self, args: mocks.MockCallArgs) -> Any:
-        if args.token == "gcp:organizations/getProject:getProject":
-            return {"projectId": "my-project", "number": "123456789012"}
-        if args.token == "gcp:secretmanager/getSecretVersion:getSecretVersion":
-            assert (args.args["secret"], args.args["project"]) == ("tenant-keys", "my-project")
-            return {"secretData": self.keys}
-        return super().call(args)
-
-    def typed(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The inputs of every resource of a type, by name."""
-        return {r.name: r.inputs for r in self.resources if r.typ == kind}
-
-    def one(self, kind: str) -> dict[str, Any]:
-        """The inputs of the only resource of a type."""
-        (inputs,) = self.typed(kind).values()
-        return inputs
-
-
 def values(**changes: Any) -> Settings:
     """The checked-in stack with changes; those of `gke` are merged."""
-    config = yaml.safe_load((ROOT / "Pulumi.gcp.yaml").read_text())["config"]
-    found = {key.removeprefix("llmops:"): value for key, value in config.items()}
+    found = checked_in.values("gcp")
     changes["gke"] = {**found["gke"], **changes.get("gke", {})}
     return parse({**found, **changes})
 
@@ -80,15 +31,8 @@ def build(stack: str = "gcp", **changes: Any) -> Google:
 
 @functools.cache
 def _build(stack: str, changes: str) -> Google:
-    settings, recorder = values(**json.loads(changes)), Google.install(stack)
-
-    # Registrations land asynchronously: the decorator waits for all of them, so an absence can be asserted.
-    @pulumi.runtime.test
-    def program() -> None:
-        gke.build(settings)
-
-    program()
-    return recorder
+    settings = values(**json.loads(changes))
+    return Google.record(stack, lambda: gke.build(settings))
 
 
 @pytest.fixture
@@ -111,11 +55,8 @@ def gpu_pool(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_inventory_is_the_checked_in_one(production: Google) -> None:
-    """A review sees here what a change adds or removes. `INVENTORIES=write make test-unit` rewrites it."""
-    inventory = sorted(f"{r.typ} {r.name}" for r in production.resources)
-    if os.environ.get("INVENTORIES") == "write":
-        INVENTORY.write_text("\n".join(inventory) + "\n")
-    assert inventory == INVENTORY.read_text().splitlines()
+    found, expected = checked_in.inventory(production, "gcp")
+    assert found == expected
 
 
 def test_nodes_are_private_and_so_is_the_api_server(production: Google) -> None:
@@ -208,37 +149,22 @@ def test_the_bucket_is_closed_versioned_and_its_reader_only_reads(production: Go
     )
 
 
-@pytest.fixture
-def protected(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The names of what Pulumi will refuse to delete: mocks do not tell, so the options are watched."""
-    found: set[str] = set()
-    made = pulumi.CustomResource.__init__
-
-    def watch(self: pulumi.CustomResource, t: str, name: str, *args: Any, **rest: Any) -> None:
-        options = rest.get("opts") or next((a for a in args if isinstance(a, pulumi.ResourceOptions)), None)
-        if options is not None and options.protect:
-            found.add(name)
-        made(self, t, name, *args, **rest)
-
-    monkeypatch.setattr(pulumi.CustomResource, "__init__", watch)
-    _build.cache_clear()
-    return found
+def test_stores_are_protected_and_the_cluster_guards_itself(production: Google) -> None:
+    assert production.one(CLUSTER)["deletionProtection"] is True
+    assert production.protected == {"models-bucket"}
+    filestore = build(storage={"kind": "filestore"})
+    assert filestore.one(SHARE)["deletionProtectionEnabled"] is True
+    assert filestore.protected == {"models-share-instance"}
 
 
-def test_stores_are_protected_and_the_cluster_guards_itself(protected: set[str]) -> None:
-    assert build().one(CLUSTER)["deletionProtection"] is True
-    share = build(storage={"kind": "filestore"}).one(SHARE)
-    assert share["deletionProtectionEnabled"] is True
-    assert protected == {"models-bucket", "models-share-instance"}
-
-
-def test_an_ephemeral_stack_lets_everything_go(protected: set[str]) -> None:
+def test_an_ephemeral_stack_lets_everything_go() -> None:
     recorder = build(ephemeral=True)
     assert recorder.one(CLUSTER)["deletionProtection"] is False
     assert recorder.one(BUCKET)["forceDestroy"] is True
     assert recorder.one(BUCKET)["softDeletePolicy"] == {"retentionDurationSeconds": 0}
-    assert build(ephemeral=True, storage={"kind": "filestore"}).one(SHARE)["deletionProtectionEnabled"] is False
-    assert protected == set()
+    filestore = build(ephemeral=True, storage={"kind": "filestore"})
+    assert filestore.one(SHARE)["deletionProtectionEnabled"] is False
+    assert recorder.protected | filestore.protected == set()
 
 
 def test_a_key_encrypts_secrets_disks_and_the_store() -> None:

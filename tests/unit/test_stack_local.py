@@ -1,19 +1,15 @@
 """The local stack, built against Pulumi's mocks: what it is made of, and what every pod of it keeps to."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 from stacks import local
-from stacks.settings import Settings, parse
-from tests.unit.recorder import Recorder
-
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = Path(__file__).parent / "inventories" / "local.txt"
+from stacks.settings import parse
+from tests.unit import checked_in
+from tests.unit.recorder import Recorder, run
 
 
 @pytest.fixture
@@ -26,24 +22,14 @@ def recorder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorder:
 
 
 def build(**changes: Any) -> None:
-    config = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())["config"]
-    values: Settings = parse({**{key.removeprefix("llmops:"): value for key, value in config.items()}, **changes})
-
-    # Registrations land asynchronously: the decorator waits for all of them, so an absence can be asserted.
-    @pulumi.runtime.test
-    def program() -> None:
-        local.build(values)
-
-    program()
+    settings = parse({**checked_in.values("local"), **changes})
+    run(lambda: local.build(settings))
 
 
 def test_the_inventory_is_the_checked_in_one(recorder: Recorder) -> None:
-    """A review sees here what a change adds or removes. `INVENTORIES=write make test-unit` rewrites it."""
     build()
-    inventory = sorted(f"{r.typ} {r.name}" for r in recorder.resources)
-    if os.environ.get("INVENTORIES") == "write":
-        INVENTORY.write_text("\n".join(inventory) + "\n")
-    assert inventory == INVENTORY.read_text().splitlines()
+    found, expected = checked_in.inventory(recorder, "local")
+    assert found == expected
 
 
 def test_every_container_passes_pod_security_restricted(recorder: Recorder) -> None:

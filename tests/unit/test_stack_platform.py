@@ -1,19 +1,17 @@
 """The layers above a cluster of GPUs, built against Pulumi's mocks: pools, stores, groups, certificates, tokens."""
 
-import asyncio
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pytest
-from pulumi.runtime import mocks
 
 from components.cluster import Cluster, Pool
 from components.model_store import POD_IDENTITY, ModelStore
 from stacks.platform import Platform
 from stacks.settings import parse
 from tests.unit.cluster_settings import model, spanning, stack
-from tests.unit.recorder import Recorder
+from tests.unit.recorder import Recorder, run
 
 GPU = Pool(
     node_selector={"llmops.dev/pool": "gpu"},
@@ -28,12 +26,9 @@ REMOTE = ":s3,provider=AWS,env_auth=true,region=eu-central-1:bucket/models"
 
 @pytest.fixture
 def recorder() -> Recorder:
-    recorder = Recorder()
-    asyncio.set_event_loop(asyncio.new_event_loop())
     secrets = {"llmops:tlsCertificate": "CERTIFICATE", "llmops:tlsKey": "KEY"}
     pulumi.runtime.set_all_config(secrets, list(secrets))
-    mocks.set_mocks(recorder, project="llmops", stack="test")
-    return recorder
+    return Recorder.install("test")
 
 
 def build(values: dict[str, Any], *, synced: bool = True, **cluster: Any) -> dict[str, Any]:
@@ -41,7 +36,6 @@ def build(values: dict[str, Any], *, synced: bool = True, **cluster: Any) -> dic
     settings = parse(values)
     outputs: dict[str, Any] = {}
 
-    @pulumi.runtime.test
     def program() -> None:
         made = Cluster(
             name="test",
@@ -63,7 +57,7 @@ def build(values: dict[str, Any], *, synced: bool = True, **cluster: Any) -> dic
         for name in ("endpoint", "address", "public_service"):
             getattr(platform, name).apply(lambda value, name=name: outputs.update({name: value}))
 
-    program()
+    run(program)
     return outputs
 
 
