@@ -115,6 +115,7 @@ class Platform:
     def down(self) -> None:
         """`make down`."""
         self.__dict__.pop("outputs", None)
+        self.configure("local", settings())
         self.run("make", "down", "ARGS=--color never")
 
     def ensure_up(self) -> None:

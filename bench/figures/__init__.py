@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.figures import gateway, programs, starting, states
+from bench.figures import clouds, gateway, programs, starting, states
 from bench.platform import Platform
 from bench.results import Result
 
@@ -24,6 +24,7 @@ GROUPS = (
     Group("gateway", gateway.IDS, gateway.measure),
     Group("programs", programs.IDS, programs.measure),
     Group("states", states.IDS, states.measure),
+    Group("clouds", clouds.IDS, clouds.measure),
 )
 
 

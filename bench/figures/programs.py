@@ -15,17 +15,17 @@ IDS = {"preview.local": 1.8, "up.noop": 1.5}
 def measure(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     """The four commands in turn: preview and no-op `up`, of the local stack and of an empty program."""
     platform.ensure_up()
-    empty = _empty_program(platform)
+    empty = empty_program(platform)
     wrapper = str(Path.cwd() / "sandbox" / "pulumi")
     preview = (wrapper, "preview", "--stack", "local", "--color", "never")
     up = (wrapper, "up", "--stack", "local", "--yes", "--skip-preview", "--color", "never")
     local = Path.cwd()
     found = rounds.interleaved(
         {
-            "preview of local": partial(_seconds, platform, preview, local),
-            "preview of an empty program": partial(_seconds, platform, preview, empty),
-            "no-op up of local": partial(_seconds, platform, up, local),
-            "up of an empty program": partial(_seconds, platform, up, empty),
+            "preview of local": partial(seconds, platform, preview, local),
+            "preview of an empty program": partial(seconds, platform, preview, empty),
+            "no-op up of local": partial(seconds, platform, up, local),
+            "up of an empty program": partial(seconds, platform, up, empty),
         },
         say=say,
     )
@@ -49,7 +49,7 @@ def measure(platform: Platform, say: Callable[[str], None]) -> list[Result]:
     ]
 
 
-def _empty_program(platform: Platform) -> Path:
+def empty_program(platform: Platform) -> Path:
     """A project whose program does nothing, with a stack named as ours."""
     directory = platform.directory / "empty"
     directory.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,8 @@ def _empty_program(platform: Platform) -> Path:
     return directory
 
 
-def _seconds(platform: Platform, command: tuple[str, ...], cwd: Path) -> float:
+def seconds(platform: Platform, command: tuple[str, ...], cwd: Path) -> float:
+    """How long one command takes."""
     began = time.monotonic()
     platform.run(*command, cwd=cwd, seconds=300)
     return time.monotonic() - began
