@@ -46,10 +46,14 @@ class Dgx:
         for name in ("KUBECONFIG", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
             self.environment.pop(name, None)
 
-    def run(self, verb: str, changes: dict[str, Any] | None = None, *, ok: bool = True) -> str:
-        """`make <verb> STACK=dgx` with some settings changed; all that it printed."""
+    def write(self, changes: dict[str, Any] | None = None) -> None:
+        """The stack's file, with some settings changed."""
         config = {**self.values, **(changes or {})}
         (self.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": config}))
+
+    def run(self, verb: str, changes: dict[str, Any] | None = None, *, ok: bool = True) -> str:
+        """`make <verb> STACK=dgx` with some settings changed; all that it printed."""
+        self.write(changes)
         command = [sys.executable, "-m", "sandbox", verb, "--stack", STACK]
         done = subprocess.run(
             command,
@@ -192,6 +196,7 @@ def test_a_model_that_the_pool_cannot_hold_is_refused_with_the_arithmetic(dgx: D
 
 
 def test_a_cluster_that_is_not_what_the_settings_say_is_refused_before_anything_changes(dgx: Dgx) -> None:
+    dgx.write()
     api, node = dgx.api(), "/api/v1/nodes/h100-2"
     api.patch(node, {"spec": {"unschedulable": True}})
     try:
