@@ -47,6 +47,12 @@ def test_a_node_that_is_up_is_not_started_again() -> None:
     assert started([pod()], [node("a")], [node("a"), node("b")], [pod(on="a")]) == ["b"]
 
 
+def test_a_node_that_still_starts_is_waited_for() -> None:
+    starting = node("a")
+    starting["spec"]["taints"].append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
+    assert started([pod()], [starting], [node("a"), node("b")]) == []
+
+
 def test_a_pod_that_is_too_large_starts_nothing() -> None:
     assert started([pod(16)], [], [node("a")]) == []
 

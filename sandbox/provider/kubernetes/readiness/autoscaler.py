@@ -16,6 +16,8 @@ from sandbox.provider.kubernetes.quantity import parse
 from sandbox.provider.kubernetes.rest import ApiError, Json
 
 Amounts = dict[str, Decimal]
+# A node that still starts will take the pods for which it was started: another one would be one too many.
+STARTING = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/network-unavailable"})
 
 
 def grow(cluster: Cluster) -> list[str]:
@@ -135,7 +137,9 @@ def _tolerated(pod: Json, node: Json) -> bool:
     tolerations: list[Json] = pod["spec"].get("tolerations") or []
     taints: Iterable[Json] = (node.get("spec") or {}).get("taints") or []
     return all(
-        any(_tolerates(t, taint) for t in tolerations) for taint in taints if taint["effect"] != "PreferNoSchedule"
+        any(_tolerates(t, taint) for t in tolerations)
+        for taint in taints
+        if taint["effect"] != "PreferNoSchedule" and taint["key"] not in STARTING
     )
 
 
