@@ -179,6 +179,8 @@ def _frontend(args: "TritonServingArgs", mounts: list[VolumeMountArgsDict]) -> C
             {"name": "TRITON_URL", "value": f"http://127.0.0.1:{HTTP_PORT}"},
             {"name": "MODEL_NAME", "value": args.model},
             {"name": "MODEL_VERSION", "value": args.version},
+            # A CPU model speaks as an engine does; the LLM API's model has tensors of its own.
+            {"name": "ENGINE_MODE", "value": "llmapi" if args.runtime.mode == "llmapi" else "engine"},
             {"name": "TOKENIZER_DIR", "value": f"{MODEL_PATH}/tokenizer"},
             {"name": "MAX_INPUT_TOKENS", "value": str(args.max_input_tokens)},
             {"name": "MAX_OUTPUT_TOKENS", "value": str(args.max_output_tokens)},

@@ -7,11 +7,10 @@ import sys
 
 import uvloop
 
-from frontend.http_client import HttpClient
+from frontend.engines import connect
 from frontend.server import serve
 from frontend.settings import SettingsError, read_settings
 from frontend.tokenizer import Tokenizer, TokenizerError
-from frontend.triton import TritonEngine
 
 
 def main() -> int:
@@ -22,16 +21,8 @@ def main() -> int:
     except (SettingsError, TokenizerError) as error:
         print(f"frontend: {error}", file=sys.stderr)
         return 2
-    client = HttpClient(
-        settings.triton_host,
-        settings.triton_port,
-        connect_timeout=settings.connect_timeout,
-        silence_timeout=settings.token_timeout,
-    )
-    end_id = tokenizer.end_ids[0] if tokenizer.end_ids else None
-    backend = TritonEngine(client, settings.triton_model, end_id)
     try:
-        uvloop.run(serve(settings, tokenizer, backend))
+        uvloop.run(serve(settings, tokenizer, connect(settings, tokenizer)))
     except OSError as error:
         print(f"frontend: cannot listen on {settings.host}:{settings.port} ({error.strerror}).", file=sys.stderr)
         return 1

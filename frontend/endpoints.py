@@ -8,7 +8,7 @@ from time import perf_counter
 
 from aiohttp import web
 
-from frontend.backend import Backend
+from frontend.backend import Backend, Prompt
 from frontend.body import GenerationRequest, allowed_max_tokens, read_request
 from frontend.chat_template import ChatTemplate
 from frontend.errors import ApiError, bad_request, context_length_exceeded
@@ -42,7 +42,7 @@ class Generator:
         request = read_request(body, chat=chat, model=self._settings.model)
         limit = self._settings.max_output_tokens
         max_tokens = allowed_max_tokens(request.max_tokens, incoming.header("x-llmops-max-tokens"), limit)
-        prompt = await self._tokens(request)
+        prompt = await self._prompt(request)
         whole = max_tokens <= self._settings.whole_reply_tokens
         generation = Generation(self._backend, self._tokenizer, request, prompt, max_tokens, whole=whole)
         reply = Reply(
@@ -69,7 +69,7 @@ class Generator:
             if generation.first_token_at is not None:
                 incoming.log["ttft_ms"] = round((generation.first_token_at - incoming.started) * 1000, 2)
 
-    async def _tokens(self, request: GenerationRequest) -> list[int]:
+    async def _prompt(self, request: GenerationRequest) -> Prompt:
         prompt, param, special = request.prompt, "messages" if request.chat else "prompt", True
         if request.chat:
             if self._template is None:
@@ -78,6 +78,9 @@ class Generator:
             messages = [message for message in prompt if isinstance(message, dict)]
             # A chat template writes the special tokens itself.
             prompt, special = self._template.render(messages), False
+            if self._backend.takes_text:
+                # Such an engine adds the special tokens around any text: the ids counted here are those it will see.
+                prompt, special = self._tokenizer.bare(prompt), True
         if isinstance(prompt, str):
             if len(prompt) > _THREAD_CHARACTERS:
                 ids = await asyncio.to_thread(self._tokenizer.encode, prompt, special=special)
@@ -92,7 +95,7 @@ class Generator:
             raise context_length_exceeded(len(ids), self._settings.max_input_tokens, param)
         if not ids:
             raise bad_request(f"'{param}' has no tokens.", param, "invalid_value")
-        return ids
+        return Prompt(ids, prompt if isinstance(prompt, str) else None)
 
     async def _stream(
         self, incoming: Incoming, generation: Generation, reply: Reply, *, include_usage: bool

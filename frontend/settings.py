@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_MODES = ("engine",)
+_MODES = ("engine", "llmapi")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _HEADER_SAFE = re.compile(r"[!-~]{1,253}")
 
@@ -28,8 +28,9 @@ class Settings:
     triton_host: str
     triton_port: int
     triton_model: str
-    """The model inside Triton that takes token ids."""
+    """The model inside Triton that generates."""
     mode: str
+    """``engine``: it takes token ids, by the C++ backend's tensors. ``llmapi``: it takes text, by the LLM API's."""
     host: str
     port: int
     pod: str

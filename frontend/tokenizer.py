@@ -79,6 +79,13 @@ class Tokenizer:
         """Token ids of a text; ``special`` adds what the model expects around it (BOS)."""
         return self._hf.encode(text, add_special_tokens=special).ids
 
+    def bare(self, text: str) -> str:
+        """``text`` without the BOS it begins with, if `encode` adds one anyway."""
+        bos = self.special.get("bos_token")
+        if bos and text.startswith(bos) and self.encode("")[:1] == [self._hf.token_to_id(bos)]:
+            return text[len(bos) :]
+        return text
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens left out."""
         return self._hf.decode(list(ids), skip_special_tokens=True)

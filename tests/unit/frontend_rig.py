@@ -19,11 +19,10 @@ from tokenizers import Tokenizer as HfTokenizer
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
 from frontend.access_log import AccessLog
-from frontend.http_client import HttpClient
+from frontend.engines import connect
 from frontend.server import Server
 from frontend.settings import Settings, read_settings
 from frontend.tokenizer import Tokenizer
-from frontend.triton import TritonEngine
 
 MODEL = "tiny"
 TEMPLATE = (
@@ -246,14 +245,8 @@ def running(directory: Path, **changes: Any) -> Generator[Rig, None, None]:
     async def main() -> None:
         async with triton.serving():
             settings = settings_for(directory, triton.port, **changes)
-            client = HttpClient(
-                settings.triton_host,
-                settings.triton_port,
-                connect_timeout=settings.connect_timeout,
-                silence_timeout=settings.token_timeout,
-            )
             log: list[bytes] = []
-            server = Server(settings, tokenizer, TritonEngine(client, "tensorrt_llm", 1), AccessLog(log.append))
+            server = Server(settings, tokenizer, connect(settings, tokenizer), AccessLog(log.append))
             port = await server.start()
             down.append(asyncio.Event())
             begun.append(Rig(triton, settings, f"http://127.0.0.1:{port}", log, asyncio.get_running_loop()))
