@@ -18,6 +18,8 @@ from frontend.http_client import Exchange, HttpClient, SilenceError, TransportEr
 _T = TypeVar("_T")
 # Triton reads JSON integers as signed: seeds keep to what is safe both ways.
 _SEED_BITS = 63
+# So the LLM API's model begins the words of whatever exception it met; Triton makes a 400 of them all the same.
+_ENGINE_FAILED = "Error generating request"
 Fold = Callable[[list[bytes]], _T | None]
 """What events (or the one body) that came together say; None for nothing. Raises what `refusal` makes of an error."""
 
@@ -38,7 +40,7 @@ def refusal(status: int, body: bytes) -> ApiError:
     lowered = said.lower()
     if status in (429, 503) or "queue" in lowered or "unavailable" in lowered or "not ready" in lowered:
         return unavailable("The model is overloaded, please retry shortly.", detail)
-    if status == 400:
+    if status == 400 and not said.startswith(_ENGINE_FAILED):
         return bad_request(f"The model refused the request: {said[:300]}", code="engine_refused")
     if status == 404:
         return unavailable("The model is not ready, please retry shortly.", detail, "model_not_ready")

@@ -88,8 +88,13 @@ class TritonHost:
 
 
 @contextlib.contextmanager
-def serve(version: Path, seconds: float = 120, exit_timeout: int = 30) -> Generator[TritonHost]:
-    """Serve the version directory `version`, which was published with itself as its root."""
+def serve(
+    version: Path, seconds: float = 120, exit_timeout: int = 30, *, complete: bool = False
+) -> Generator[TritonHost]:
+    """Serve the version directory `version`, which was published with itself as its root.
+
+    With `complete`, models may complete their configuration.
+    """
     with tempfile.TemporaryDirectory(prefix="triton-") as directory:
         log = Path(directory) / "log"
         http, grpc, metrics = _free_ports(3)
@@ -99,7 +104,7 @@ def serve(version: Path, seconds: float = 120, exit_timeout: int = 30) -> Genera
             f"--backend-directory={_server() / 'backends'}",
             f"--backend-config=python,shm-region-prefix-name=t{http}_",
             f"--exit-timeout-secs={exit_timeout}",
-            "--disable-auto-complete-config",
+            *([] if complete else ["--disable-auto-complete-config"]),
             "--allow-gpu-metrics=false",
             "--http-address=127.0.0.1",
             "--grpc-address=127.0.0.1",

@@ -84,6 +84,7 @@ class FakeTriton:
     cut_after: int | None = None
     """Tokens after which the connection breaks."""
     ready: bool = True
+    decoupled: bool = True
     inputs: list[str] = field(default_factory=lambda: list(INPUTS))
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     sent: int = 0
@@ -97,7 +98,7 @@ class FakeTriton:
 
     def reset(self) -> None:
         """Forget what a test has changed, on the same port."""
-        fresh = FakeTriton(self.tokenizer, port=self.port)
+        fresh = type(self)(self.tokenizer, port=self.port)
         fresh.running = self.running
         self.__dict__.update(fresh.__dict__)
 
@@ -167,6 +168,9 @@ class FakeTriton:
         described = [{"name": name, "datatype": "INT32", "shape": [-1, 1]} for name in self.inputs]
         return web.json_response({"name": "tensorrt_llm", "inputs": described, "outputs": []})
 
+    async def config(self, _: web.Request) -> web.Response:
+        return web.json_response({"name": "tensorrt_llm", "model_transaction_policy": {"decoupled": self.decoupled}})
+
     async def health(self, _: web.Request) -> web.Response:
         return web.Response(status=200 if self.ready else 400)
 
@@ -176,6 +180,7 @@ class FakeTriton:
         app.router.add_post("/v2/models/tensorrt_llm/generate_stream", self.generate)
         app.router.add_post("/v2/models/tensorrt_llm/generate", self.generate)
         app.router.add_get("/v2/models/tensorrt_llm", self.metadata)
+        app.router.add_get("/v2/models/tensorrt_llm/config", self.config)
         app.router.add_get("/v2/models/tensorrt_llm/ready", self.health)
         app.router.add_get("/v2/health/ready", self.health)
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
@@ -234,10 +239,10 @@ def settings_for(directory: Path, port: int, **changes: Any) -> Settings:
 
 
 @contextmanager
-def running(directory: Path, **changes: Any) -> Generator[Rig, None, None]:
+def running(directory: Path, fake: type[FakeTriton] = FakeTriton, **changes: Any) -> Generator[Rig, None, None]:
     """A server and its fake Triton, for the length of a test or a module."""
     tokenizer = Tokenizer(directory)
-    triton = FakeTriton(tokenizer)
+    triton = fake(tokenizer)
     begun: list[Rig] = []
     up = threading.Event()
     down: list[asyncio.Event] = []

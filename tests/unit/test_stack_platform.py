@@ -107,6 +107,7 @@ def test_a_checkpoint_completes_its_own_configuration_and_has_no_picker(recorder
     triton = container(pod_of(recorder), "triton")
     assert "--disable-auto-complete-config" not in triton["args"]
     assert environment(triton)["LLM_CONFIG_PATH"] == "/model/repository/tensorrt_llm/1/model.yaml"
+    assert environment(container(pod_of(recorder), "frontend"))["ENGINE_MODE"] == "llmapi"
     assert not recorder.of("InferencePool")
     assert (
         "endpointOverride" not in recorder.of("BackendTrafficPolicy")["model-llama-balancing"]["spec"]["loadBalancer"]
