@@ -50,6 +50,6 @@ def test_what_only_an_update_tells_is_said_so(tmp_path: Path) -> None:
 
 
 def test_a_release_stands_as_its_chart_and_values(tmp_path: Path) -> None:
-    release = {"name": "r", "chart": "c", "version": "1", "values": {"a": 1}, "timeout": 3}
+    release: dict[str, Any] = {"name": "r", "chart": "c", "version": "1", "values": {"a": 1}, "timeout": 3}
     files = written(tmp_path, step("kubernetes:helm.sh/v3:Release", **release))
     assert files["release-r.yaml"] == {"release": {"name": "r", "chart": "c", "version": "1", "values": {"a": 1}}}
