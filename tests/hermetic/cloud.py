@@ -1,14 +1,11 @@
 """A project on the pretended cloud: no control plane, unless a test asks for one."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from sandbox.paths import REPOSITORY
 from sandbox.provider.cloud.store import Object, Store
-from tests.hermetic.project import Project
+from tests.hermetic.project import Project, python
 
 HEAD = """
 import json
@@ -35,15 +32,7 @@ class CloudProject(Project):
 
     def cloud(self, *arguments: str) -> str:
         """`python -m sandbox.provider.cloud …`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sandbox.provider.cloud", *arguments],
-            env=self.environment,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
+        return python(self.environment, "-m", "sandbox.provider.cloud", *arguments)
 
     def clusters(self) -> list[str]:
         """The names of the pretended clusters that run."""
@@ -54,15 +43,7 @@ class CloudProject(Project):
         self._standin("[standin.delete(c.name) for c in standin.list()]")
 
     def _standin(self, code: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", f"from sandbox import standin; {code}"],
-            env=self.environment,
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return done.stdout
+        return python(self.environment, "-c", f"from sandbox import standin; {code}")
 
     def listed(self) -> list[str]:
         """The types that exist, sorted."""

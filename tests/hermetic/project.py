@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -138,6 +139,13 @@ class Project:
         """Everything the backend holds, as it lies on the disk."""
         files = (self.state / "hermetic" / "backend").rglob("*.json*")
         return "\n".join(file.read_text(errors="replace") for file in files if file.is_file())
+
+
+def python(environment: dict[str, str], *arguments: str, check: bool = True) -> str:
+    """`python …` on this repository; what it printed."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=check
+    ).stdout
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:

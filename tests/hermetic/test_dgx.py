@@ -4,86 +4,55 @@ The API server that admits every object and the scheduler that places every pod 
 the charts of NVIDIA and MetalLB are not (docs/deploy/dgx.md).
 """
 
-import copy
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from sandbox import pretended_dgx, standin
-from sandbox.paths import REPOSITORY
 from sandbox.progress import SILENT
 from tests.hermetic.project import Api
+from tests.hermetic.stack import CheckedInStack
 
 STACK = "dgx"
 GPU = "nvidia.com/gpu"
 NAMESPACES = {"llm", "envoy-gateway-system", "gpu-operator", "metallb-system"}
 
 
-class Dgx:
+class Dgx(CheckedInStack):
     """The checked-in stack, ephemeral, with a state and a pretended cluster of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.state = folder / "stacks", folder / "state"
-        self.folder.mkdir()
-        checked_in = yaml.safe_load((REPOSITORY / f"Pulumi.{STACK}.yaml").read_text())["config"]
-        self.values: dict[str, Any] = {**checked_in, "llmops:ephemeral": True}
-        self.environment = {
-            **os.environ,
-            "LLMOPS_STATE": str(self.state),
-            "LLMOPS_INSTANCE": "hermetic",
-            "LLMOPS_STACKS": str(self.folder),
-            "NO_COLOR": "1",
-        }
+        super().__init__(folder, STACK, STACK, "hermetic", ephemeral=True)
+        self.environment.pop("KUBECONFIG", None)  # so that `make` pretends a cluster
         self.first_preview = self.first_up = ""
-        for name in ("KUBECONFIG", "PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-            self.environment.pop(name, None)
 
-    def write(self, changes: dict[str, Any] | None = None) -> None:
-        """The stack's file, with some settings changed."""
-        config = {**self.values, **(changes or {})}
-        (self.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump({"config": config}))
+    def make(self, verb: str, *, ok: bool = True, **changes: Any) -> str:
+        """`make <verb> STACK=dgx` with some settings changed; those are forgotten for the next one."""
+        kept = dict(self.config)
+        self.set(**changes)
+        try:
+            return super().make(verb, ok=ok)
+        finally:
+            self.config = kept
+            self.set()
 
-    def run(self, verb: str, changes: dict[str, Any] | None = None, *, ok: bool = True) -> str:
-        """`make <verb> STACK=dgx` with some settings changed; all that it printed."""
-        self.write(changes)
-        command = [sys.executable, "-m", "sandbox", verb, "--stack", STACK]
-        done = subprocess.run(
-            command,
-            cwd=REPOSITORY,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=280,
-            check=False,
-        )
-        assert (done.returncode == 0) is ok, done.stdout
-        return done.stdout
-
-    def pulumi(self, *arguments: str, ok: bool = True) -> str:
+    def run(self, *arguments: str, ok: bool = True) -> str:
         """Pulumi itself, on the running pretended cluster."""
-        command = [str(REPOSITORY / "sandbox" / "pulumi"), *arguments, "--stack", STACK, "--non-interactive"]
-        environment = {**self.environment, "KUBECONFIG": str(self.kubeconfig)}
-        done = subprocess.run(
-            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=280, check=False
-        )
-        assert (done.returncode == 0) is ok, done.stdout + done.stderr
-        return done.stdout
+        self.environment["KUBECONFIG"] = str(self.kubeconfig)
+        try:
+            return super().run(*arguments, ok=ok)
+        finally:
+            del self.environment["KUBECONFIG"]
 
     @property
     def kubeconfig(self) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LLMOPS_STATE", str(self.state))
-            patch.setenv("LLMOPS_INSTANCE", "hermetic")
+            patch.setenv("LLMOPS_INSTANCE", self.instance)
             return standin.create(pretended_dgx.name_of(STACK), progress=SILENT).kubeconfig
 
     def api(self) -> Api:
@@ -112,10 +81,10 @@ def gpus(pod: dict[str, Any]) -> int:
 def dgx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dgx]:
     """The stack, up. The tests of this file run in their order: each changes it and sees what follows."""
     stack = Dgx(tmp_path_factory.mktemp("dgx"))
-    stack.first_preview = stack.run("preview")
-    stack.first_up = stack.run("up")
+    stack.first_preview = stack.make("preview")
+    stack.first_up = stack.make("up")
     yield stack
-    stack.run("down")
+    stack.make("down")
     assert not list(stack.state.glob("p-*")), "the pretended cluster is gone"
 
 
@@ -139,20 +108,20 @@ def test_charts_that_cannot_be_rendered_here_are_never_reported_as_rendered(dgx:
 
 
 def test_a_second_up_changes_nothing(dgx: Dgx) -> None:
-    assert set(summary(dgx.run("up"))) == {"unchanged"}
+    assert set(summary(dgx.make("up"))) == {"unchanged"}
 
 
 def test_a_new_operator_is_one_update(dgx: Dgx) -> None:
-    said = dgx.run("preview", {"llmops:versions": {"gpuOperator": "v26.7.1"}})
+    said = dgx.make("preview", versions={"gpuOperator": "v26.7.1"})
     assert summary(said)["to update"] == 1
     assert "gpu-operator-chart update" in said
 
 
 def test_replicas_and_a_tenant_change_in_place(dgx: Dgx) -> None:
-    models, tenants = copy.deepcopy(dgx.values["llmops:models"]), copy.deepcopy(dgx.values["llmops:tenants"])
+    models, tenants = dgx.setting("models"), dgx.setting("tenants")
     models[0]["replicas"] = 2
     tenants[1]["requestsPerMinute"] = 60
-    said = summary(dgx.run("up", {"llmops:models": models, "llmops:tenants": tenants}))
+    said = summary(dgx.make("up", models=models, tenants=tenants))
     assert said["updated"] == 2
     assert "created" not in said
     assert sorted(gpus(pod) for pod in pods(dgx.api()) if gpus(pod)) == [1, 1, 4, 4]
@@ -160,7 +129,7 @@ def test_replicas_and_a_tenant_change_in_place(dgx: Dgx) -> None:
 
 def test_another_export_is_mounted_before_the_old_one_is_let_go(dgx: Dgx) -> None:
     storage = {"kind": "nfs", "nfs": {"server": "nfs2.storage.internal", "path": "/export/models"}}
-    said = summary(dgx.run("up", {"llmops:storage": storage}))
+    said = summary(dgx.make("up", storage=storage))
     assert said["replaced"] == 2  # the volume and its claim
     api = dgx.api()
     claims = items(api, "/api/v1/namespaces/llm/persistentvolumeclaims")
@@ -175,32 +144,31 @@ def test_another_export_is_mounted_before_the_old_one_is_let_go(dgx: Dgx) -> Non
 
 
 def test_nodes_that_are_named_get_the_pools_label_and_lose_it_with_the_pool(dgx: Dgx) -> None:
-    settings = copy.deepcopy(dgx.values["llmops:dgx"])
+    settings = dgx.setting("dgx")
     settings["pools"] = [{"name": "h100", "machine": "dgx-h100", "nodes": 3, "hosts": ["h100-1", "h100-2", "h100-3"]}]
 
     def labels() -> list[str | None]:
         found = {node["metadata"]["name"]: node["metadata"]["labels"] for node in items(dgx.api(), "/api/v1/nodes")}
         return [found[name].get("llmops.dev/pool") for name in ("h100-1", "h100-2", "h100-3", "system-1")]
 
-    assert summary(dgx.run("up", {"llmops:dgx": settings}))["created"] == 3
+    assert summary(dgx.make("up", dgx=settings))["created"] == 3
     assert labels() == ["h100", "h100", "h100", None]
-    assert summary(dgx.run("up"))["deleted"] == 3
+    assert summary(dgx.make("up"))["deleted"] == 3
     assert labels() == [None] * 4
 
 
 def test_a_model_that_the_pool_cannot_hold_is_refused_with_the_arithmetic(dgx: Dgx) -> None:
-    models = copy.deepcopy(dgx.values["llmops:models"])
+    models = dgx.setting("models")
     models[1]["replicas"] = 12
-    said = dgx.run("preview", {"llmops:models": models}, ok=False)
+    said = dgx.make("preview", models=models, ok=False)
     assert "llmops:dgx.pools[0].nodes: 3 dgx-h100 with 8 GPUs each cannot hold the models of this pool" in said
 
 
 def test_a_cluster_that_is_not_what_the_settings_say_is_refused_before_anything_changes(dgx: Dgx) -> None:
-    dgx.write()
     api, node = dgx.api(), "/api/v1/nodes/h100-2"
     api.patch(node, {"spec": {"unschedulable": True}})
     try:
-        said = dgx.pulumi("up", "--yes", "--skip-preview", ok=False)
+        said = dgx.run("up", "--yes", "--skip-preview", ok=False)
     finally:
         api.patch(node, {"spec": {"unschedulable": None}})
     assert "llmops:dgx.pools[0].nodes: 2 Ready nodes" in said
@@ -211,8 +179,8 @@ def test_what_somebody_changed_by_hand_is_seen_and_set_right(dgx: Dgx) -> None:
     api, deployment = dgx.api(), "/apis/apps/v1/namespaces/llm/deployments/triton-llama-70b"
     api.patch(deployment, {"spec": {"replicas": 1}})
     api.delete("/apis/metallb.io/v1beta1/namespaces/metallb-system/l2advertisements/public-arp")
-    assert summary(dgx.pulumi("refresh", "--yes", "--skip-preview"))["updated"] >= 1
-    said = summary(dgx.run("up"))
+    assert summary(dgx.run("refresh", "--yes", "--skip-preview"))["updated"] >= 1
+    said = summary(dgx.make("up"))
     assert (said["created"], said["updated"]) == (1, 1)
     live = api.get(deployment)
     assert live is not None
@@ -221,11 +189,12 @@ def test_what_somebody_changed_by_hand_is_seen_and_set_right(dgx: Dgx) -> None:
 
 def test_it_is_destroyed_to_nothing_and_comes_back(dgx: Dgx) -> None:
     api = dgx.api()
-    dgx.pulumi("destroy", "--yes", "--skip-preview")
-    exported = json.loads(dgx.pulumi("stack", "export"))["deployment"]
-    assert not exported.get("resources")
+    dgx.run("destroy", "--yes", "--skip-preview")
+    exported = dgx.folder / "exported.json"
+    dgx.run("stack", "export", "--file", str(exported))
+    assert not json.loads(exported.read_text())["deployment"].get("resources")
     names = {namespace["metadata"]["name"] for namespace in items(api, "/api/v1/namespaces")}
     assert not names & NAMESPACES
     assert not items(api, "/api/v1/persistentvolumes")
     assert {node["metadata"]["name"] for node in items(api, "/api/v1/nodes")} > {"h100-1", "h100-2", "h100-3"}
-    assert summary(dgx.run("up")) == summary(dgx.first_up)
+    assert summary(dgx.make("up")) == summary(dgx.first_up)

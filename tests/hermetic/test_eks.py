@@ -3,67 +3,22 @@
 The tests are one story and run in this order: each changes the stack that the ones before it left.
 """
 
-import itertools
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sandbox.paths import REPOSITORY
-from tests.hermetic.project import Api
-from tests.hermetic.stack import CheckedInStack, Event
+from tests.hermetic.stack import DEPLOYMENTS, CheckedInStack, assert_order, life
 
 pytestmark = pytest.mark.timeout(900)  # a minute each; on a busy machine ten
-INSTANCE, STACK = "ekstest", "ekstest"
-CLUSTER = f"llmops-{STACK}"
-DEPLOYMENTS = "/apis/apps/v1/namespaces/llm/deployments"
-
-
-def small(stack: CheckedInStack) -> dict[str, Any]:
-    """The checked-in settings, cut to what a test needs: one model of each kind, an ephemeral store."""
-    models = stack.setting("models")
-    for model in models:
-        model["replicas"] = 1
-    gateway = {**stack.setting("gateway"), "replicas": 1, "drainSeconds": 5}
-    return {"ephemeral": True, "models": models, "gateway": gateway}
+STACK = "ekstest"
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CheckedInStack]:
     """The stack's settings and state; nothing of it is made yet."""
-    made = CheckedInStack(tmp_path_factory.mktemp("eks"), "aws", STACK, INSTANCE)
-    made.set(**small(made))
-    yield made
-    subprocess.run(
-        [sys.executable, "-m", "sandbox.standin", "delete", CLUSTER],
-        env=made.environment,
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=False,  # there is none where a test was chosen by name
-    )
-
-
-def cluster(stack: CheckedInStack) -> Api:
-    """The pretended cluster's API server, as its administrator."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "sandbox.standin", "list"],
-        env=stack.environment,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    (line,) = [line.split() for line in listed.splitlines() if line.startswith(f"{CLUSTER} ")]
-    return Api(Path(line[-1]))
-
-
-def changed(steps: dict[str, Event]) -> dict[str, str]:
-    """What was done to which resource; components only carry their outputs."""
-    return {name: event.op for name, event in steps.items() if event.op != "delete-replaced"}
+    with life(tmp_path_factory.mktemp("eks"), "aws", STACK) as made:
+        yield made
 
 
 def test_a_preview_needs_no_account_and_no_cluster(stack: CheckedInStack) -> None:
@@ -75,26 +30,19 @@ def test_a_preview_needs_no_account_and_no_cluster(stack: CheckedInStack) -> Non
 
 def test_it_comes_up_and_every_model_runs_on_the_gpus_that_it_names(stack: CheckedInStack) -> None:
     stack.steps("up")
-    api = cluster(stack)
-    pods = (api.get("/api/v1/namespaces/llm/pods") or {})["items"]
-    nodes = {n["metadata"]["name"]: n["metadata"]["labels"] for n in (api.get("/api/v1/nodes") or {})["items"]}
-    placed = {
-        pod["metadata"]["labels"]["app.kubernetes.io/instance"]: nodes[pod["spec"]["nodeName"]]
-        for pod in pods
-        if pod["metadata"]["labels"].get("app.kubernetes.io/name") == "triton"
-    }
+    placed = stack.placed()
     assert {model: labels["llmops.dev/pool"] for model, labels in placed.items()} == {
         "llama-3-8b": "l40s",
         "llama-3-70b": "h100",
     }
     assert placed["llama-3-70b"]["node.kubernetes.io/instance-type"] == "p5.48xlarge"
-    service = api.get("/api/v1/namespaces/envoy-gateway-system/services/llm-public") or {}
+    service = stack.api().get("/api/v1/namespaces/envoy-gateway-system/services/llm-public") or {}
     assert service["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"
     assert service["spec"]["loadBalancerSourceRanges"] == ["203.0.113.0/24"]
 
 
 def test_a_second_up_and_a_preview_of_the_running_cluster_change_nothing(stack: CheckedInStack) -> None:
-    assert changed(stack.steps("up")) == {}
+    assert stack.changed("up") == {}
     stack.run("preview", "--expect-no-changes")
 
 
@@ -102,9 +50,8 @@ def test_more_replicas_change_one_deployment(stack: CheckedInStack) -> None:
     models = stack.setting("models")
     models[0]["replicas"] = 2
     stack.set(models=models)
-    assert changed(stack.steps("up")) == {"Deployment triton-llama-3-8b-server": "update"}
-    live = cluster(stack).get(f"{DEPLOYMENTS}/triton-llama-3-8b") or {}
-    assert live["status"]["availableReplicas"] == 2
+    assert stack.changed("up") == {"Deployment triton-llama-3-8b-server": "update"}
+    assert stack.available("llama-3-8b") == 2
 
 
 def test_a_bigger_node_group_is_changed_in_place_and_a_new_tenant_adds_a_key(stack: CheckedInStack) -> None:
@@ -112,7 +59,7 @@ def test_a_bigger_node_group_is_changed_in_place_and_a_new_tenant_adds_a_key(sta
     eks["nodeGroups"][0]["max"] = 9
     tenants.append({"name": "newcomer", "models": ["llama-3-8b"]})
     stack.set(eks=eks, tenants=tenants)
-    done = changed(stack.steps("up"))
+    done = stack.changed("up")
     assert done["NodeGroup nodes-l40s"] == "update"
     assert done["RandomPassword tenant-keys-newcomer"] == "create"
     assert not any(name.startswith(("Deployment ", "Cluster ", "Subnet ")) for name in done)
@@ -126,8 +73,7 @@ def test_a_group_with_another_capacity_is_made_before_the_old_one_goes(stack: Ch
     assert steps["NodeGroup nodes-l40s"].op in ("delete-replaced", "replace", "create-replacement")
     (group,) = [g for g in stack.store.objects("aws:eks/nodeGroup:NodeGroup") if "l40s" in g.id]
     assert group.properties["capacityType"] == "SPOT"
-    live = cluster(stack).get(f"{DEPLOYMENTS}/triton-llama-3-8b") or {}
-    assert live["status"]["availableReplicas"] == 2
+    assert stack.available("llama-3-8b") == 2
 
 
 def test_an_upgrade_goes_through_control_plane_addons_and_nodes(stack: CheckedInStack) -> None:
@@ -135,18 +81,17 @@ def test_an_upgrade_goes_through_control_plane_addons_and_nodes(stack: CheckedIn
     steps = stack.steps("up")
     assert steps["Cluster eks-eksCluster"].op == "update"
     order = ["Cluster eks-eksCluster", "Addon addons-kube-proxy", "NodeGroup nodes-l40s", "Addon node-addons-coredns"]
-    for first, then in itertools.pairwise(order):
-        assert steps[first].ended < steps[then].began, f"{then} did not wait for {first}"
+    assert_order(steps, [[step] for step in order])
 
 
 def test_what_was_changed_by_hand_is_seen_and_taken_back(stack: CheckedInStack) -> None:
-    api = cluster(stack)
+    api = stack.api()
     api.patch(f"{DEPLOYMENTS}/triton-llama-3-8b", {"spec": {"replicas": 5}})
     with stack.store.locked():
         (access,) = stack.store.objects("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
         access.properties["blockPublicPolicy"] = False
         stack.store.write(access)
-    done = changed(stack.steps("up", "--refresh"))
+    done = stack.changed("up", "--refresh")
     assert done["BucketPublicAccessBlock models-no-public-access"] == "update"
     assert done["Deployment triton-llama-3-8b-server"] == "update"
     assert (api.get(f"{DEPLOYMENTS}/triton-llama-3-8b") or {})["spec"]["replicas"] == 2
@@ -154,10 +99,10 @@ def test_what_was_changed_by_hand_is_seen_and_taken_back(stack: CheckedInStack) 
 
 def test_the_store_is_switched_from_s3_to_efs(stack: CheckedInStack) -> None:
     stack.set(storage={"kind": "efs"})
-    done = changed(stack.steps("up"))
+    done = stack.changed("up")
     assert done["FileSystem models-files"] == "create"
     assert done["Bucket models-bucket"] == "delete"
-    live = cluster(stack).get(f"{DEPLOYMENTS}/triton-llama-3-8b") or {}
+    live = stack.deployment("llama-3-8b")
     volumes = json.dumps(live["spec"]["template"]["spec"]["volumes"])
     assert "persistentVolumeClaim" in volumes
 
@@ -175,22 +120,11 @@ def test_a_destroy_takes_everything_in_the_order_in_which_it_can_go(stack: Check
         ["NatGateway network-nat-eu-central-1a", "Subnet network-private-eu-central-1a"],
         ["Vpc network-vpc"],
     ]
-    for earlier, later in itertools.pairwise(order):
-        for first in earlier:
-            for then in later:
-                assert steps[first].ended < steps[then].began, f"{then} went before {first} had gone"
+    assert_order(steps, order)
     assert stack.cloud() == []
-    listed = subprocess.run(
-        [sys.executable, "-m", "sandbox.standin", "list"],
-        env=stack.environment,
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert CLUSTER not in listed.stdout
+    assert stack.cluster_name not in stack.standin("list")
 
 
 def test_the_same_stack_comes_up_again(stack: CheckedInStack) -> None:
     stack.steps("up")
-    assert (cluster(stack).get(f"{DEPLOYMENTS}/triton-llama-3-70b") or {})["status"]["availableReplicas"] == 1
+    assert stack.available("llama-3-70b") == 1
