@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from components.kube_reader import Json, KubeReader
+from components.kube_reader import KubeReader
+from components.kubeconfig import Json
 
 # Native sidecars, `sleep` in preStop hooks and Gateway API's CEL rules: all on by default since.
 OLDEST = (1, 30)

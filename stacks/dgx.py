@@ -12,7 +12,8 @@ from components.gpfs_store import DRIVER as GPFS_DRIVER
 from components.gpfs_store import GpfsStore, GpfsStoreArgs
 from components.gpu_operator import GpuFeatures, GpuOperator, GpuOperatorArgs
 from components.gpu_sharing import MigLayout, gpu_resource, node_labels
-from components.kube_reader import KubeError, KubeReader, parse
+from components.kube_reader import KubeReader
+from components.kubeconfig import KubeError, parse
 from components.metallb import CLASS, MetalLb, MetalLbArgs, Router
 from components.model_store import ModelStore
 from components.network_operator import NetworkOperator, NetworkOperatorArgs, rdma_resource

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.kube_reader import KubeError, KubeReader, parse
+from components.kube_reader import KubeReader
+from components.kubeconfig import KubeError, parse
 from components.preflight import Needs, PoolNeed, failures
 from tests.unit.fake_api import FakeApi, cluster, node
 
@@ -171,7 +172,7 @@ def test_a_server_that_does_not_answer_is_named() -> None:
         ("", "the kubeconfig is empty"),
         ("a: [", "the kubeconfig is not YAML"),
         ("current-context: x", "has no context 'x'; there is none"),
-        ("contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a", "names no server for the context 'a'"),
+        ("contexts: [{name: a, context: {cluster: c}}]\ncurrent-context: a", "has no cluster 'c'; there is none"),
         ("contexts: 3", "has a malformed list of contexts"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import ssl
 import threading
 import time
@@ -13,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, SSLError
 
+from components.kubeconfig import tls
 from sandbox.provider.contract import ProviderError
 from sandbox.provider.kubernetes.kubeconfig import SETTING, Access
 
@@ -148,22 +148,11 @@ def segment(name: str) -> str:
 
 def _tls(access: Access) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cadata=access.authority.decode() if access.authority else None)
-        if not access.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if access.certificate and access.key:
-            # The ssl module reads certificates from files only: an anonymous one in memory, never on a disk.
-            descriptor = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(access.certificate + b"\n" + access.key)
-                file.flush()
-                context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+        return tls(access)
     except (ssl.SSLError, ValueError) as error:
         raise ProviderError(
             f"The certificates in the kubeconfig are not usable ({_short(error)}): check {SETTING}."
         ) from None
-    return context
 
 
 def _api_error(status: int, data: bytes) -> ApiError:
