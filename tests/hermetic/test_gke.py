@@ -116,8 +116,8 @@ def test_the_store_is_switched_from_the_bucket_to_filestore(stack: CheckedInStac
     assert steps["Deployment triton-llama-8b-server"].ended < steps["Bucket models-bucket"].began
     live = stack.deployment("llama-8b")
     assert "persistentVolumeClaim" in json.dumps(live["spec"]["template"]["spec"]["volumes"])
-    (volume,) = (stack.api().get("/api/v1/persistentvolumes") or {})["items"]
-    assert volume["status"]["phase"] == "Bound"
+    (claim,) = (stack.api().get("/api/v1/namespaces/llm/persistentvolumeclaims") or {})["items"]
+    assert claim["status"]["phase"] == "Bound"  # what Pulumi has waited for; the volume's own status may come later
     assert stack.changed("up") == {}
 
 
