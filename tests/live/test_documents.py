@@ -24,10 +24,13 @@ ELSEWHERE = {
     "make test-unit": "`make test` runs it",
     "make test-hermetic": "`make test` runs it",
     "make test-live": "this is it",
+    "make ephemeral": "tests/hermetic/test_ephemeral.py makes and ends test clusters",
+    "sandbox/pulumi state": "is about a resource of a person's own stack",
     "make bench": "twenty minutes; tests/unit/test_bench_*.py and `--list` below",
 }
-# Stacks that have a hermetic test of their own, which runs these commands.
-HERMETIC = re.compile(r"(make (preview|up|down|render)|sandbox/pulumi .*--stack) ?.*\b(aws|gcp|dgx)\b")
+# Stacks that have a hermetic test of their own, which runs these commands; `ocp` and `hgx` are the examples of
+# docs/deploy/examples, which a person copies first.
+HERMETIC = re.compile(r"(make (preview|up|down|render)|sandbox/pulumi .*--stack) ?.*\b(aws|gcp|dgx|ocp|hgx)\b")
 PLACEHOLDER = re.compile(r"<[a-z ]+>|…|\bNAME\b")
 
 
